@@ -1,0 +1,113 @@
+"""What a deployment reports while it runs; the displays are the only readers.
+
+Events are immutable and come in order.  Operation names are Pulumi's: ``same``, ``create``, ``update``,
+``delete``, ``replace``, ``create-replacement``, ``delete-replaced``, ``read``, ``refresh``, ``import``, ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from engine.model import Resource
+from engine.provider import Kind
+
+Operation = Literal[
+    "same",
+    "create",
+    "update",
+    "delete",
+    "replace",
+    "create-replacement",
+    "delete-replaced",
+    "read",
+    "read-replacement",
+    "refresh",
+    "import",
+    "import-replacement",
+    "discard",
+    "discard-replaced",
+    "remove-pending-replace",
+]
+
+
+@dataclass(frozen=True)
+class Started:
+    """Once, first: ``verb`` is update, preview, refresh or destroy."""
+
+    verb: str
+    stack: str
+    project: str
+    preview: bool
+    config: dict[str, str]
+
+
+@dataclass(frozen=True)
+class StepStarted:
+    """``old`` is None for a create, ``new`` for a delete; ``replaces`` and ``detailed`` as the diff said.
+
+    For a refresh step ``new`` is only known when it is done.
+    """
+
+    urn: str
+    op: Operation
+    old: Resource | None
+    new: Resource | None
+    replaces: list[str] = field(default_factory=list)
+    detailed: dict[str, Kind] | None = None
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """``op`` may differ from the start's: a refresh ends as same, update or delete."""
+
+    urn: str
+    op: Operation
+    old: Resource | None
+    new: Resource | None
+    seconds: float
+    detailed: dict[str, Kind] | None = None
+
+
+@dataclass(frozen=True)
+class StepFailed:
+    urn: str
+    op: Operation
+    message: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class OutputsRegistered:
+    """A component (or the stack) registered its outputs."""
+
+    urn: str
+    old: Resource | None
+    new: Resource
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """A message; ``urn`` empty means the stack.  An ephemeral one is progress on that resource's row."""
+
+    severity: Literal["debug", "info", "warning", "error"]
+    message: str
+    urn: str = ""
+    ephemeral: bool = False
+    stream: Literal["log", "stdout", "stderr"] = "log"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Once, last.  ``changes`` counts steps by operation, ``same`` included."""
+
+    changes: dict[str, int]
+    seconds: float
+    failed: bool
+    outputs_old: dict[str, object] = field(default_factory=dict)
+    outputs_new: dict[str, object] = field(default_factory=dict)
+
+
+Event = Started | StepStarted | StepDone | StepFailed | OutputsRegistered | Diagnostic | Finished
+Emit = Callable[[Event], None]

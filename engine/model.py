@@ -1,0 +1,152 @@
+"""Resources and property values, as every part of the engine sees them.
+
+A property value is plain JSON-like Python (``None``, ``bool``, ``int``, ``float``, ``str``, ``list``,
+``dict[str, ...]``) and three more: :class:`Secret`, :data:`UNKNOWN`, :class:`Reference`.
+Field names follow Pulumi's ``sdk/go/common/apitype/core.go``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+type_stack: Final = "pulumi:pulumi:Stack"
+provider_prefix: Final = "pulumi:providers:"
+
+PropertyMap = dict[str, Any]
+
+
+class _Unknown:
+    """A value that only an update can tell; there is one, :data:`UNKNOWN`."""
+
+    _instance: _Unknown | None = None
+
+    def __new__(cls) -> _Unknown:
+        if cls._instance is None:
+            cls._instance = super().__new__(cls)
+        return cls._instance
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+    def __bool__(self) -> bool:
+        raise TypeError("an unknown value has no truth: compare it with 'is UNKNOWN'")
+
+
+UNKNOWN: Final = _Unknown()
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A value that is encrypted in state and shown as ``[secret]``."""
+
+    value: Any
+
+    def __repr__(self) -> str:
+        return "[secret]"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A reference to a resource (``id`` is None for components, may be UNKNOWN)."""
+
+    urn: str
+    id: Any = None
+    package_version: str = ""
+
+
+def unwrap(value: Any) -> Any:
+    """The same value without any :class:`Secret` marks, at every depth."""
+    if isinstance(value, Secret):
+        return unwrap(value.value)
+    if isinstance(value, dict):
+        return {key: unwrap(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [unwrap(item) for item in value]
+    return value
+
+
+def contains_unknown(value: Any) -> bool:
+    """Whether :data:`UNKNOWN` stands anywhere inside the value."""
+    if value is UNKNOWN:
+        return True
+    if isinstance(value, Secret):
+        return contains_unknown(value.value)
+    if isinstance(value, dict):
+        return any(contains_unknown(item) for item in value.values())
+    if isinstance(value, list):
+        return any(contains_unknown(item) for item in value)
+    return False
+
+
+def contains_secret(value: Any) -> bool:
+    """Whether a :class:`Secret` stands anywhere inside the value."""
+    if isinstance(value, Secret):
+        return True
+    if isinstance(value, dict):
+        return any(contains_secret(item) for item in value.values())
+    if isinstance(value, list):
+        return any(contains_secret(item) for item in value)
+    return False
+
+
+@dataclass
+class Resource:
+    """One resource of a checkpoint (``ResourceV3``)."""
+
+    urn: str
+    type: str
+    custom: bool
+    id: str = ""
+    parent: str = ""
+    inputs: PropertyMap = field(default_factory=dict)
+    outputs: PropertyMap = field(default_factory=dict)
+    provider: str = ""
+    dependencies: list[str] = field(default_factory=list)
+    property_dependencies: dict[str, list[str]] = field(default_factory=dict)
+    delete: bool = False  # waits for its deletion; a newer one with the same URN took its place
+    protect: bool = False
+    external: bool = False  # read, not managed
+    retain_on_delete: bool = False
+    pending_replacement: bool = False
+    init_errors: list[str] = field(default_factory=list)
+    additional_secret_outputs: list[str] = field(default_factory=list)
+    aliases: list[str] = field(default_factory=list)
+    custom_timeouts: dict[str, float] = field(default_factory=dict)  # seconds by create/update/delete
+    import_id: str = ""
+    deleted_with: str = ""
+    ignore_changes: list[str] = field(default_factory=list)
+    replace_on_changes: list[str] = field(default_factory=list)
+    created: str = ""  # RFC 3339
+    modified: str = ""
+    source_position: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)  # fields that we do not know, kept as they came
+
+    @property
+    def name(self) -> str:
+        return self.urn.rsplit("::", 1)[-1]
+
+    @property
+    def is_provider(self) -> bool:
+        return self.type.startswith(provider_prefix)
+
+
+@dataclass
+class PendingOperation:
+    """A call that was begun and whose end is not known: ``type`` is creating, updating, deleting, ..."""
+
+    resource: Resource
+    type: str
+
+
+@dataclass
+class Snapshot:
+    """The state of one stack, in dependency order (a resource stands after all that it needs)."""
+
+    resources: list[Resource] = field(default_factory=list)
+    pending_operations: list[PendingOperation] = field(default_factory=list)
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def stack(self) -> Resource | None:
+        """The root resource, whose outputs are the stack's outputs."""
+        return next((r for r in self.resources if r.type == type_stack and not r.delete), None)

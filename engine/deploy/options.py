@@ -1,0 +1,56 @@
+"""What one operation is told, and what it gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from engine.model import Snapshot
+
+Verb = Literal["update", "preview", "refresh", "destroy"]
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to run; ``main`` is the directory or the file of ``__main__.py``.
+
+    ``python`` is the interpreter of the program and of the dynamic providers; ``runtime_options`` are the
+    project file's ``runtime.options``.
+    """
+
+    project: str
+    stack: str
+    organization: str
+    root: Path
+    main: Path
+    python: Path
+    runtime_options: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Options:
+    """``refresh``: refresh first (in a preview too); ``parallel``: steps at the same time."""
+
+    verb: Verb
+    refresh: bool = False
+    parallel: int = 16
+
+
+@dataclass(frozen=True)
+class Result:
+    """The state afterwards (of a preview: as it would be), and steps counted by operation."""
+
+    snapshot: Snapshot
+    changes: dict[str, int]
+
+
+class DeploymentFailed(Exception):
+    """The operation did not succeed; why was already reported through events.
+
+    The state at that moment has been given to ``save``; ``result`` holds it too.
+    """
+
+    def __init__(self, message: str, result: Result) -> None:
+        super().__init__(message)
+        self.result = result

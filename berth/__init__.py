@@ -1,0 +1,1 @@
+"""What runs: plain Python, one package per plane, no Pulumi in it."""

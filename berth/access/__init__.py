@@ -1,0 +1,11 @@
+"""The access list: who may be a WireGuard peer, read from the chain at one block.
+
+``model``    entries, the list and its digest, pure
+``merkle``   the tree under the digest, pure
+``tunnel``   slot -> tunnel address, pure
+``read``     the list at one block, through an endpoint
+``diff``     desired against actual peers, pure
+``receipt``  what was applied, verifiable offline, pure
+``pin``      the block that a preview showed, kept for the update that follows
+``errors``   what can go wrong; a failed read raises, it never looks like an empty list
+"""

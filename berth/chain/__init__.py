@@ -1,0 +1,15 @@
+"""The chain: a JSON-RPC endpoint and typed readers and writers of our contracts.
+
+Reading needs neither web3 nor eth_account (1.1 s and 0.6 s to import): a list of passes is read in every
+preview and by every node, so :mod:`berth.chain.endpoint` and :mod:`berth.chain.key_registry` stay with an
+HTTP pool and keccak.  web3 is imported when something is written, and nowhere but in this package.
+
+``settings``       which chain, from the stack's configuration
+``endpoint``       JSON-RPC with time-outs, EIP-1898 blocks and clear errors
+``artifacts``      compiled contracts
+``create2``        addresses known before deployment, and the deployment
+``key_registry``, ``access_pass``, ``node_registry``   our contracts
+``eip712``         the message that a holder signs to register a key without paying gas
+``transactions``   signing and sending
+``dev``            what demos and tests need on a local chain
+"""

@@ -1,0 +1,216 @@
+"""A JSON-RPC endpoint of one chain: bounded in time and size, counted, with errors that say what to do.
+
+Safe to share between threads.  Block parameters are EIP-1898 objects, so that every call of one read is
+answered for the same block, whatever is mined meanwhile.  Source: the Ethereum JSON-RPC specification.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import urllib3
+
+from berth.chain.errors import BlockGone, CallFailed, ChainUnreachable, NoContract, WrongChain
+from berth.chain.hashing import normalize_address
+
+Finality = Literal["latest", "safe", "finalized"]
+
+response_limit: Final = 64 * 2**20  # bytes; 1,000 rows of a list are 0.3 MiB
+_chunk: Final = 2**16
+_hash: Final = re.compile(r"0x[0-9a-f]{64}")
+_block_gone: Final = re.compile(
+    r"(header|block|resource|state|trie node)[^.]*(not found|missing|unknown|not available|out ?of ?range)"
+    r"|(unknown|missing|pruned|no) (block|header|state|trie node)|blockoutofrange|not canonical|historical state",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block by number and hash (``0x`` and 64 lower-case hex digits)."""
+
+    number: int
+    hash: str
+
+    def __post_init__(self) -> None:
+        if self.number < 0 or not _hash.fullmatch(self.hash):
+            raise ValueError(f"not a block: number {self.number}, hash {self.hash!r}")
+
+    @property
+    def parameter(self) -> dict[str, Any]:
+        """The EIP-1898 block parameter: exactly this block, and only while it is canonical."""
+        return {"blockHash": self.hash, "requireCanonical": True}
+
+    def __str__(self) -> str:
+        return f"{self.number} ({self.hash[:10]})"
+
+
+@dataclass(frozen=True)
+class TimeLimits:
+    """Seconds: to connect, and for one call from its first byte sent to its last one received."""
+
+    connect: float = 3.0
+    call: float = 15.0
+
+
+class Endpoint:
+    """One JSON-RPC URL that must serve chain ``chain_id``.
+
+    Errors: ChainUnreachable (no, late, or no JSON-RPC answer), CallFailed (the endpoint refused),
+    BlockGone (it cannot answer for the block asked for), WrongChain.
+    """
+
+    def __init__(self, url: str, chain_id: int, limits: TimeLimits | None = None) -> None:
+        self.url, self.chain_id = url, chain_id
+        self.limits = limits or TimeLimits()
+        # No retries here: whoever calls knows whether waiting makes sense, and for how long.
+        self._pool = urllib3.PoolManager(maxsize=4, retries=False)
+        self._ids = itertools.count(1)
+        self._lock = threading.Lock()
+        self._calls = 0
+        self._chain_checked = False
+
+    @property
+    def calls(self) -> int:
+        """How many JSON-RPC calls were sent so far."""
+        return self._calls
+
+    def request(self, method: str, *params: Any) -> Any:
+        """The ``result`` of one call."""
+        with self._lock:
+            self._calls += 1
+        answer = self._post(method, {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params})
+        if "error" in answer:
+            raise self._refusal(method, answer["error"])
+        if "result" not in answer:
+            raise ChainUnreachable(f"{self.url} answered {method} with neither result nor error: is it a JSON-RPC endpoint?")
+        return answer["result"]
+
+    def check_chain(self) -> None:
+        """WrongChain unless the endpoint serves the chain that is set; asks once."""
+        if self._chain_checked:
+            return
+        found = _number(self.request("eth_chainId"), "eth_chainId", self.url)
+        if found != self.chain_id:
+            raise WrongChain(
+                f"{self.url} serves chain {found}, but the stack is set to chain {self.chain_id}: "
+                "correct berth:chain.rpcUrl or berth:chain.chainId"
+            )
+        self._chain_checked = True
+
+    def block(self, at: Finality | int | str = "latest") -> Block:
+        """The block at a tag, a number, or a hash; BlockGone when there is none."""
+        by_hash = isinstance(at, str) and at.startswith("0x")
+        method = "eth_getBlockByHash" if by_hash else "eth_getBlockByNumber"
+        found = self.request(method, hex(at) if isinstance(at, int) else at, False)
+        if found is None:
+            raise BlockGone(f"{self.url} has no block {at}")
+        if not isinstance(found, dict):
+            raise ChainUnreachable(f"{self.url} answered {method} with no block: is it a JSON-RPC endpoint?")
+        number = _number(found.get("number"), method, self.url)
+        try:
+            return Block(number, str(found.get("hash")).lower())
+        except ValueError as error:
+            raise ChainUnreachable(f"{self.url} answered {method} with {error}") from None
+
+    def call(self, to: str, data: bytes, block: Block | Finality = "latest") -> bytes:
+        """``eth_call`` of ``to`` with ``data``; empty bytes where there is no code."""
+        where = block.parameter if isinstance(block, Block) else block
+        return _bytes(self.request("eth_call", {"to": to, "data": "0x" + data.hex()}, where), "eth_call", self.url)
+
+    def code(self, address: str, block: Block | Finality = "latest") -> bytes:
+        """The code at ``address``, empty where there is none."""
+        where = block.parameter if isinstance(block, Block) else block
+        return _bytes(self.request("eth_getCode", address, where), "eth_getCode", self.url)
+
+    def require_code(self, address: str, what: str, block: Block | Finality = "latest") -> None:
+        """NoContract, naming address and chain, unless there is code; WrongChain when that explains it."""
+        if self.code(address, block):
+            return
+        self.check_chain()
+        raise NoContract(
+            f"there is no contract at {normalize_address(address)} on chain {self.chain_id} ({self.url}), where {what} "
+            "should be: if the chain was started anew, `pulumi refresh` notices and the next `pulumi up` deploys it again"
+        )
+
+    def _post(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
+        deadline = time.monotonic() + self.limits.call
+        try:
+            response = self._pool.request(
+                "POST",
+                self.url,
+                body=json.dumps(body).encode(),
+                headers={"Content-Type": "application/json"},
+                timeout=urllib3.Timeout(connect=self.limits.connect, read=self.limits.call),
+                preload_content=False,
+            )
+            try:
+                raw = self._read(response, deadline, method)
+            finally:
+                response.release_conn()
+        except (urllib3.exceptions.TimeoutError, TimeoutError):
+            raise ChainUnreachable(
+                f"{self.url} did not answer {method} within {self.limits.call:g} s: is the chain overloaded or stopped?"
+            ) from None
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise ChainUnreachable(f"{self.url} cannot be reached ({_reason(error)}): is the chain running there?") from None
+        try:
+            answer = json.loads(raw)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise ChainUnreachable(
+                f"{self.url} answered {method} with HTTP {response.status} and no JSON-RPC: is it a JSON-RPC endpoint?"
+            )
+        if response.status != 200 and "error" not in answer:
+            raise ChainUnreachable(f"{self.url} answered {method} with HTTP {response.status}")
+        return answer
+
+    def _read(self, response: urllib3.BaseHTTPResponse, deadline: float, method: str) -> bytes:
+        """The whole body: the deadline holds for all of it, an endpoint that drips cannot stretch it."""
+        parts, size = [], 0
+        for part in response.stream(_chunk):
+            parts.append(part)
+            size += len(part)
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            if size > response_limit:
+                raise ChainUnreachable(f"{self.url} answered {method} with more than {response_limit >> 20} MiB")
+        return b"".join(parts)
+
+    def _refusal(self, method: str, error: Any) -> BlockGone | CallFailed:
+        details = error if isinstance(error, dict) else {"message": str(error)}
+        message, data = str(details.get("message", "")), details.get("data", "")
+        code = details.get("code", 0)
+        if _block_gone.search(message):
+            return BlockGone(f"{self.url} cannot answer {method} for that block: {message}")
+        return CallFailed(
+            f"{self.url} refused {method}: {message}",
+            code if isinstance(code, int) else 0,
+            data if isinstance(data, str) else "",
+        )
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    return text.rsplit(": ", 1)[-1] or type(error).__name__
+
+
+def _number(value: Any, method: str, url: str) -> int:
+    try:
+        return int(value, 16)
+    except (TypeError, ValueError):
+        raise ChainUnreachable(f"{url} answered {method} with {value!r}, not a number") from None
+
+
+def _bytes(value: Any, method: str, url: str) -> bytes:
+    try:
+        return bytes.fromhex(value.removeprefix("0x"))
+    except (AttributeError, TypeError, ValueError):
+        raise ChainUnreachable(f"{url} answered {method} with something else than hex bytes") from None

@@ -1,0 +1,1 @@
+"""What is declared: one component per file."""

@@ -1,0 +1,161 @@
+"""What every component has in common: its children's options, names, labels and limits.
+
+A component makes its Docker resources with :meth:`Component.container`, :meth:`Component.volume` and
+:meth:`Component.image`, so that naming, ``berth.*`` labels and hardening live in this one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pulumi
+import pulumi_docker as docker
+
+service_user: Final = "1001:1001"
+"""The unprivileged user of our own images."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one container may use: memory in MiB, processors as Docker writes them."""
+
+    memory: int
+    cpus: str = "1.0"
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A container's place on a network; a fixed address where others must know it beforehand."""
+
+    network: pulumi.Input[str]
+    aliases: tuple[str, ...] = ()
+    address: str | None = None
+
+
+class Component(pulumi.ComponentResource):
+    """A component of type token ``kind``, for example ``berth:platform:Network``."""
+
+    def __init__(self, kind: str, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(kind, name, None, opts)
+        parent = opts.parent if opts is not None else None
+        self._types: str = f"{parent._types}${kind}" if isinstance(parent, Component) else kind
+
+    def child(self, **options: Any) -> pulumi.ResourceOptions:
+        """Options for a child: this component as its parent, and what else is given."""
+        return pulumi.ResourceOptions.merge(
+            pulumi.ResourceOptions(parent=self), pulumi.ResourceOptions(**options) if options else None
+        )
+
+    def docker_name(self, name: str) -> str:
+        """``berth-<stack>-<name>``: what people see in ``docker ps``, and unique on a host."""
+        return f"{pulumi.get_project()}-{pulumi.get_stack()}-{name}"
+
+    def urn_of(self, kind: type[pulumi.CustomResource], name: str) -> str:
+        """The URN that a child of this component gets; known before it is registered."""
+        token = kind.pulumi_type  # type: ignore[attr-defined]  # every generated resource class has it
+        return f"urn:pulumi:{pulumi.get_stack()}::{pulumi.get_project()}::{self._types}${token}::{name}"
+
+    def labels(self, kind: type[pulumi.CustomResource], name: str) -> dict[str, str]:
+        """By these labels a Docker object is found again, whatever happened to the state."""
+        return {"berth.stack": f"{pulumi.get_project()}/{pulumi.get_stack()}", "berth.urn": self.urn_of(kind, name)}
+
+    def volume(self, name: str, **options: Any) -> docker.Volume:
+        """A named volume.  Destroying the stack keeps it: data goes only when somebody asks for just that."""
+        labels = self.labels(docker.Volume, name)
+        return docker.Volume(
+            name,
+            name=self.docker_name(name),
+            labels=[docker.VolumeLabelArgs(label=key, value=value) for key, value in labels.items()],
+            opts=self.child(retain_on_delete=True, **options),
+        )
+
+    def container(
+        self,
+        name: str,
+        *,
+        image: pulumi.Input[str],
+        limits: Limits,
+        networks: Sequence[Attachment] = (),
+        envs: Mapping[str, pulumi.Input[str]] | None = None,
+        restart: str = "unless-stopped",
+        user: str = service_user,
+        read_only: bool = True,
+        tmpfs: Mapping[str, str] | None = None,
+        add_capabilities: Sequence[str] = (),
+        options: pulumi.ResourceOptions | None = None,
+        **arguments: Any,
+    ) -> docker.Container:
+        """A container with our name, labels, limits and hardening; ``arguments`` go to ``docker.Container`` as given.
+
+        It has no capability but ``add_capabilities``, gains no privilege, and writes only to volumes and to
+        ``tmpfs`` (``/tmp`` unless given).  With ``network_mode`` among the arguments there is no host name and
+        no network of its own.
+        """
+        arguments.setdefault("log_driver", "json-file")
+        arguments.setdefault("log_opts", {"max-size": "10m", "max-file": "3"})
+        if "network_mode" not in arguments:
+            arguments.setdefault("hostname", name)
+        if networks:
+            arguments["networks_advanced"] = [
+                docker.ContainerNetworksAdvancedArgs(
+                    name=place.network, aliases=[name, *place.aliases], ipv4_address=place.address
+                )
+                for place in networks
+            ]
+        if envs:
+            arguments["envs"] = [pulumi.Output.concat(key, "=", value) for key, value in sorted(envs.items())]
+        labels = self.labels(docker.Container, name)
+        # A replacement has the same name, ports and volumes: the old one must be gone first.
+        own = self.child(delete_before_replace=True)
+        return docker.Container(
+            name,
+            name=self.docker_name(name),
+            image=image,
+            labels=[docker.ContainerLabelArgs(label=key, value=value) for key, value in labels.items()],
+            user=user,
+            read_only=read_only,
+            tmpfs=dict(tmpfs) if tmpfs is not None else {"/tmp": "rw,noexec,nosuid,nodev,size=16m"},
+            capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"], adds=list(add_capabilities) or None),
+            security_opts=["no-new-privileges:true"],
+            memory=limits.memory,
+            cpus=limits.cpus,
+            restart=restart,
+            opts=pulumi.ResourceOptions.merge(own, options),
+            **arguments,
+        )
+
+    def image(
+        self, name: str, source: str, base: pulumi.Input[str], args: Mapping[str, pulumi.Input[str]] | None = None
+    ) -> pulumi.Output[str]:
+        """What a container's ``image`` is to be: the id of a local build, or of a pulled reference.
+
+        ``source`` is ``local`` (build ``images/<name>`` from the repository root, with build arguments BASE and
+        ``args``) or a reference by digest.
+        """
+        if source != "local":
+            remote = docker.RemoteImage(name, name=source, keep_locally=True, opts=self.child())
+            return remote.image_id
+        labels = self.labels(docker.Image, name)
+        build = docker.DockerBuildArgs(
+            context=".",
+            dockerfile=f"images/{name}/Dockerfile",
+            builder_version=docker.BuilderVersion.BUILDER_BUILD_KIT,
+            # Images have labels only through their Dockerfile: each ends with these two as LABELs.
+            args={
+                "BASE": base,
+                **(args or {}),
+                "BERTH_STACK": labels["berth.stack"],
+                "BERTH_URN": labels["berth.urn"],
+            },
+        )
+        built = docker.Image(
+            name,
+            image_name=f"{pulumi.get_project()}/{name}:{pulumi.get_stack()}",
+            build=build,
+            skip_push=True,
+            opts=self.child(),
+        )
+        # For an image that is not pushed this is its local id: new content, new id, new container.
+        return built.repo_digest

@@ -1,0 +1,184 @@
+"""The stack's settings, ``berth:*`` in ``stacks/Pulumi.<stack>.yaml``, as one validated model.
+
+:func:`load` is the first thing the program does: with a wrong key, type or value no resource has been
+registered yet.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from ipaddress import IPv4Network
+from typing import Annotated, Any, Literal, Self
+
+import pulumi.runtime.config
+from pydantic import Field, ValidationError, model_validator
+
+from providers.settings import (
+    AccessSettings,
+    Allowed,
+    ChainSettings,
+    NodeSettings,
+    Port,
+    Section,
+    SettingsError,
+    Subnet,
+    explain,
+    namespace,
+)
+
+__all__ = [
+    "AccessSettings",
+    "ChainSettings",
+    "GatewaySettings",
+    "ImageSettings",
+    "MongoSettings",
+    "NetworkSettings",
+    "NodeSettings",
+    "Settings",
+    "SettingsError",
+    "load",
+    "parse",
+]
+
+_reference = r"[a-z0-9./:_-]+@sha256:[0-9a-f]{64}"
+Source = Annotated[
+    str,
+    Field(pattern=rf"^(local|{_reference})$"),
+    Allowed("local, or a reference by digest such as mongo:7.0@sha256:<64 hexadecimal digits>"),
+]
+Base = Annotated[
+    str,
+    Field(pattern=rf"^(debian:bookworm-slim|{_reference})$"),
+    Allowed("debian:bookworm-slim, or a reference to a Debian 12 image by digest"),
+]
+
+
+class ImageSettings(Section):
+    """``berth:images``: where each image comes from; ``local`` builds ``images/<name>``."""
+
+    base: Base = "debian:bookworm-slim"
+    service: Source = "local"
+    mongodb: Source = "local"
+    chain: Source = "local"
+    gateway: Source = "local"
+    wireguard: Source = "local"
+
+
+class NetworkSettings(Section):
+    """``berth:network``: the two bridges."""
+
+    inside_subnet: Subnet = IPv4Network("172.30.10.0/24")
+    edge_subnet: Subnet = IPv4Network("172.30.11.0/24")
+
+    @model_validator(mode="after")
+    def _large_enough(self) -> Self:
+        for key, subnet in (("insideSubnet", self.inside_subnet), ("edgeSubnet", self.edge_subnet)):
+            if subnet.prefixlen > 26:
+                raise ValueError(f"{key} is {subnet}: it must be /26 or larger")
+        return self
+
+
+class MongoSettings(Section):
+    """``berth:mongodb``: the replica set ``rs0``."""
+
+    members: Annotated[Literal[1, 3, 5], Allowed("1, 3 or 5")] = 1
+    host_port: Port | None = None
+    """Where the first member is published on 127.0.0.1; nowhere when absent."""
+    memory: Annotated[int, Field(ge=256, le=1_048_576), Allowed("MiB, a whole number from 256")] = 512
+
+
+class GatewaySettings(Section):
+    """``berth:gateway``: the published entrance."""
+
+    bind: Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,3}){3}$"), Allowed("an IPv4 address of this host")] = (
+        "127.0.0.1"
+    )
+    http_port: Port = 80
+    alt_port: Port = 8080
+
+
+class Settings(Section):
+    """All of ``berth:*``."""
+
+    runtime: Annotated[Literal["docker", "swarm"], Allowed("docker")] = "docker"
+    images: ImageSettings = ImageSettings()
+    network: NetworkSettings = NetworkSettings()
+    chain: ChainSettings = Field(default_factory=lambda: ChainSettings.model_validate({}))
+    access: AccessSettings = AccessSettings()
+    mongodb: MongoSettings = MongoSettings()
+    gateway: GatewaySettings = GatewaySettings()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.runtime == "swarm":
+            raise ValueError('runtime is "swarm": only docker is implemented, containers on one host')
+        subnets = {
+            "network.insideSubnet": self.network.inside_subnet,
+            "network.edgeSubnet": self.network.edge_subnet,
+            "access.tunnelSubnet": self.access.tunnel_subnet,
+        }
+        _refuse_overlaps(subnets)
+        ports: list[tuple[str, int]] = [
+            ("gateway.httpPort", self.gateway.http_port),
+            ("gateway.altPort", self.gateway.alt_port),
+            *((f"access.nodes[{i}].controlPort", node.control_port) for i, node in enumerate(self.access.nodes)),
+        ]
+        if self.chain.mode == "local":
+            ports.append(("chain.rpcPort", self.chain.rpc_port))
+        if self.mongodb.host_port is not None:
+            ports.append(("mongodb.hostPort", self.mongodb.host_port))
+        _refuse_twice(ports)
+        return self
+
+
+def _refuse_overlaps(subnets: Mapping[str, IPv4Network]) -> None:
+    items = list(subnets.items())
+    for i, (name, subnet) in enumerate(items):
+        for other_name, other in items[i + 1 :]:
+            if subnet.overlaps(other):
+                raise ValueError(f"{name} {subnet} overlaps {other_name} {other}: they must be apart")
+
+
+def _refuse_twice(ports: list[tuple[str, int]]) -> None:
+    seen: dict[int, str] = {}
+    for name, port in ports:
+        if port in seen:
+            raise ValueError(f"{name} is {port}, and so is {seen[port]}: each TCP port must be different")
+        seen[port] = name
+
+
+def parse(config: Mapping[str, str]) -> Settings:
+    """The settings among a namespaced configuration (keys such as ``berth:chain``, objects as JSON).
+
+    Errors: :class:`SettingsError`, one for everything that is wrong.
+    """
+    given: dict[str, Any] = {}
+    for name, raw in config.items():
+        space, _, key = name.partition(":")
+        if space == namespace:
+            given[key] = _value(name, raw)
+    try:
+        return Settings.model_validate_json(json.dumps(given))
+    except ValidationError as error:
+        problems = "\n".join(f"  {line}" for line in explain(error, Settings, f"{namespace}:"))
+        raise SettingsError(f"the stack's settings cannot be used:\n{problems}") from error
+
+
+def _value(name: str, raw: str) -> Any:
+    """An object or list comes as JSON, anything else is the string that it is."""
+    if not raw.lstrip().startswith(("{", "[")):
+        return raw
+    try:
+        return json.loads(raw)
+    except json.JSONDecodeError as error:
+        raise SettingsError(f"{name} cannot be read: {error}") from error
+
+
+def load() -> Settings:
+    """The settings of the stack that this program runs for.
+
+    ``pulumi.Config`` can be asked for a key but not for all keys, and a misspelt one has to be found; so this
+    reads the configuration behind it.
+    """
+    return parse({**pulumi.runtime.config.get_config_env(), **pulumi.runtime.config.CONFIG.get()})

@@ -1,0 +1,1 @@
+"""What is reconciled: one dynamic provider per file, thin over :mod:`berth`."""

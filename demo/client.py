@@ -1,0 +1,141 @@
+"""A WireGuard client in a container: it makes its own key, which never leaves it."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import docker
+from docker.errors import NotFound
+from docker.models.containers import Container
+
+config_path = "/etc/wireguard/wg0.conf"
+
+
+class ClientError(Exception):
+    """A command inside the client failed; the message holds what it printed."""
+
+
+@dataclass(frozen=True)
+class Tunnel:
+    """What a client needs to know of a node: ``endpoint`` is host:port, ``routes`` are CIDR blocks."""
+
+    node_key: str
+    endpoint: str
+    address: str
+    routes: tuple[str, ...]
+
+    def config(self) -> str:
+        """A wg-quick file without the private key, which wg-quick takes from the client's own disk."""
+        return "\n".join(
+            [
+                "[Interface]",
+                f"Address = {self.address}/32",
+                "PostUp = wg set %i private-key /etc/wireguard/private.key",
+                "MTU = 1420",
+                "",
+                "[Peer]",
+                f"PublicKey = {self.node_key}",
+                f"Endpoint = {self.endpoint}",
+                f"AllowedIPs = {', '.join(self.routes)}",
+                "PersistentKeepalive = 5",
+                "",
+            ]
+        )
+
+
+class Client:
+    """One container on ``network``; a context manager that removes it at the end.
+
+    Errors: :class:`ClientError` when a command inside fails, ``docker.errors`` for the daemon's.
+    """
+
+    def __init__(self, name: str, image: str, network: str, labels: dict[str, str]) -> None:
+        self.name, self._image, self._network, self._labels = name, image, network, labels
+        self._docker = docker.from_env()
+        self._container: Container | None = None
+        self.public_key = ""
+
+    def __enter__(self) -> Self:
+        self._remove_leftover()
+        self._container = self._docker.containers.run(
+            self._image,
+            entrypoint=["sleep"],
+            command=["infinity"],
+            name=self.name,
+            network=self._network,
+            labels=self._labels,
+            user="0",
+            cap_drop=["ALL"],
+            cap_add=["NET_ADMIN", "NET_RAW"],
+            devices=["/dev/net/tun"],
+            init=True,
+            detach=True,
+        )
+        self.run("mkdir -p /etc/wireguard && umask 077 && wg genkey > /etc/wireguard/private.key")
+        self.public_key = self.run("wg pubkey < /etc/wireguard/private.key").strip()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._container is not None:
+            self._container.remove(force=True)
+        self._docker.close()
+
+    def _remove_leftover(self) -> None:
+        """A demo that was killed leaves its client behind: ours by name and by label, nobody else's."""
+        try:
+            leftover = self._docker.containers.get(self.name)
+        except NotFound:
+            return
+        if all(leftover.labels.get(key) == value for key, value in self._labels.items()):
+            leftover.remove(force=True)
+        else:
+            raise ClientError(f"a container named {self.name} is not the demo's: rename or remove it")
+
+    def run(self, script: str) -> str:
+        """Runs a shell script in the client and returns its standard output; ClientError if it fails."""
+        status, output, errors = self._execute(script)
+        if status != 0:
+            raise ClientError(f"{self.name}: `{script}` ended with {status}: {(errors or output).strip()}")
+        return output
+
+    def _execute(self, script: str) -> tuple[int, str, str]:
+        assert self._container is not None, "use the client as a context manager"
+        status, (output, errors) = self._container.exec_run(["sh", "-c", script], demux=True)
+        return status, (output or b"").decode(), (errors or b"").decode()
+
+    def connect(self, tunnel: Tunnel) -> None:
+        """Brings the tunnel up with wg-quick and waits for the first handshake."""
+        assert self._container is not None
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            content = tunnel.config().encode()
+            entry = tarfile.TarInfo(config_path.rsplit("/", 1)[1])
+            entry.size, entry.mode = len(content), 0o600
+            tar.addfile(entry, io.BytesIO(content))
+        self._container.put_archive(config_path.rsplit("/", 1)[0], archive.getvalue())
+        self.run("wg-quick down wg0 2>/dev/null; wg-quick up wg0")
+
+    def reaches(self, url: str, seconds: int = 3) -> str | None:
+        """The page at ``url``, or None when nothing answers within ``seconds``."""
+        script = (
+            "python3 -c 'import sys, urllib.request;"
+            " sys.stdout.write(urllib.request.urlopen(sys.argv[1], timeout=int(sys.argv[2])).read().decode())'"
+            f" '{url}' {seconds}"
+        )
+        status, output, _ = self._execute(script)
+        return output if status == 0 else None
+
+    def start_ping(self, address: str, interval: float = 0.1) -> None:
+        """Pings ``address`` until :meth:`stop_ping`, every ``interval`` seconds."""
+        self.run(f"nohup ping -n -i {interval} {address} > /tmp/ping.log 2>&1 & echo $! > /tmp/ping.pid")
+
+    def stop_ping(self) -> tuple[int, int]:
+        """Ends the ping and returns (sent, received)."""
+        self.run("kill -INT $(cat /tmp/ping.pid); while kill -0 $(cat /tmp/ping.pid) 2>/dev/null; do sleep 0.05; done")
+        summary = self.run("grep 'packets transmitted' /tmp/ping.log")
+        words = summary.replace(",", "").split()
+        return int(words[0]), int(words[3])

@@ -1,0 +1,130 @@
+"""One real deployment, stack ``e2e``, for all of these tests: the program, the engine, Docker, Anvil, WireGuard.
+
+It stands beside a ``dev`` stack that the same checkout may have up: other ports, other networks, own volumes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import httpx
+import pytest
+
+root = Path(__file__).resolve().parents[2]
+stack = "e2e"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a command did: ``text`` is standard output and standard error together, as a person sees them."""
+
+    status: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Pulumi:
+    """The engine that set-up chose, on one stack.  ``env`` is laid over this process's environment."""
+
+    stack: str = stack
+
+    def __call__(self, *arguments: str, env: Mapping[str, str] | None = None, seconds: float = 420) -> Run:
+        done = subprocess.run(
+            [root / ".venv/bin/pulumi", *arguments, "--stack", self.stack, "--non-interactive"],
+            cwd=root,
+            env={**os.environ, **passphrase(), **(env or {})},
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=seconds,
+            check=False,
+        )
+        return Run(done.returncode, done.stdout)
+
+    def up(self, *arguments: str, **options: Any) -> Run:
+        return self("up", "--yes", "--skip-preview", *arguments, **options)
+
+    def expect(self, *arguments: str, **options: Any) -> str:
+        """Runs a command that has to succeed and returns what it printed."""
+        run = self(*arguments, **options)
+        assert run.status == 0, run.text
+        return run.text
+
+    def outputs(self) -> dict[str, Any]:
+        outputs: dict[str, Any] = json.loads(self.expect("stack", "output", "--json", "--show-secrets"))
+        return outputs
+
+    def checkpoint(self) -> bytes:
+        """The state as it is on disk, byte for byte."""
+        return (root / f".pulumi/stacks/berth/{self.stack}.json").read_bytes()
+
+
+def passphrase() -> dict[str, str]:
+    """The environment that ``make`` gives: a passphrase of the user's own, else the file that set-up made."""
+    if "PULUMI_CONFIG_PASSPHRASE" in os.environ or "PULUMI_CONFIG_PASSPHRASE_FILE" in os.environ:
+        return {}
+    return {"PULUMI_CONFIG_PASSPHRASE_FILE": str(root / ".berth/passphrase")}
+
+
+def remove_containers(name: str) -> None:
+    """Containers of that stack, by label: an interrupted run leaves some."""
+    client = docker.from_env()
+    for container in client.containers.list(all=True, filters={"label": f"berth.stack={name}"}):
+        container.remove(force=True, v=True)
+    for network in client.networks.list(filters={"label": f"berth.stack={name}"}):
+        network.remove()
+    for volume in client.volumes.list(filters={"label": f"berth.stack={name}"}):
+        volume.remove(force=True)
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def pulumi() -> Iterator[Pulumi]:
+    """The stack, brought up from nothing; taken down at the end, whatever the tests did."""
+    engine = Pulumi()
+    remove_containers(f"berth/{stack}")
+    if stack in engine_stacks():
+        engine.expect("stack", "rm", "--yes", "--force")
+    engine.expect("stack", "init", stack)
+    up = engine.up(seconds=900)
+    assert up.status == 0, up.text
+    yield engine
+    engine("cancel", "--yes")
+    down = engine("destroy", "--yes", "--skip-preview")
+    remove_containers(f"berth/{stack}")
+    engine("stack", "rm", "--yes", "--force")
+    assert down.status == 0, down.text
+
+
+def engine_stacks() -> set[str]:
+    run = subprocess.run(
+        [root / ".venv/bin/pulumi", "stack", "ls", "--json"],
+        cwd=root,
+        env={**os.environ, **passphrase()},
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    return {item["name"] for item in json.loads(run.stdout)}
+
+
+@dataclass(frozen=True)
+class Node:
+    """A WireGuard node's control API, from this host."""
+
+    url: str
+    token: str
+
+    def state(self) -> dict[str, Any]:
+        answer = httpx.get(f"{self.url}/control/state", headers={"Authorization": f"Bearer {self.token}"}, timeout=10)
+        answer.raise_for_status()
+        state: dict[str, Any] = answer.json()
+        return state

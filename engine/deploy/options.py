@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from engine.model import Snapshot
+from engine.model import PropertyMap, Snapshot
 
 Verb = Literal["update", "preview", "refresh", "destroy"]
 
@@ -30,11 +31,23 @@ class Program:
 
 @dataclass(frozen=True)
 class Options:
-    """``refresh``: refresh first (in a preview too); ``parallel``: steps at the same time."""
+    """``refresh``: refresh first (in a preview too); ``parallel``: steps at the same time.
+
+    ``dry_run`` makes a preview of a refresh or a destroy.  ``stack_outputs`` gives another stack's outputs by
+    its full name (for StackReference) and raises :class:`engine.provider.ProviderError`.  ``debug`` lets the
+    SDK's own debug messages through.
+    """
 
     verb: Verb
     refresh: bool = False
     parallel: int = 16
+    dry_run: bool = False
+    debug: bool = False
+    stack_outputs: Callable[[str], PropertyMap] | None = None
+
+    @property
+    def preview(self) -> bool:
+        return self.dry_run or self.verb == "preview"
 
 
 @dataclass(frozen=True)

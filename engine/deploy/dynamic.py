@@ -1,0 +1,211 @@
+"""Python's dynamic providers: a client of the server that ``pulumi.dynamic`` runs beside the program.
+
+The server knows neither secrets nor references nor previews, so in a preview a create or an update gives
+back the inputs, and what only the provider can tell stays unknown to the program (as in the real engine).
+"""
+
+from __future__ import annotations
+
+import builtins
+import json
+import os
+import re
+import subprocess
+import threading
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import grpc
+from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
+
+from engine.deploy.language import channel_options, launcher
+from engine.deploy.options import Program
+from engine.deploy.values import from_struct, to_struct
+from engine.events import Diagnostic, Emit
+from engine.model import PropertyMap
+from engine.provider import (
+    CheckFailure,
+    CheckResult,
+    CreateResult,
+    DiffResult,
+    Log,
+    ProviderError,
+    ReadResult,
+)
+
+Reply = TypeVar("Reply")
+_changes: Final[dict[int, bool | None]] = {
+    provider_pb2.DiffResponse.DIFF_UNKNOWN: None,
+    provider_pb2.DiffResponse.DIFF_NONE: False,
+    provider_pb2.DiffResponse.DIFF_SOME: True,
+}
+
+
+class Server:
+    """The server's process.  It is started at once and only waited for when it is first called."""
+
+    def __init__(self, program: Program, engine: str, emit: Emit) -> None:
+        main = program.main if program.main.is_dir() else program.main.parent
+        options = {f"PULUMI_RUNTIME_{key.upper()}": str(value) for key, value in program.runtime_options.items()}
+        settings = json.dumps({"path": str(main), "engine": engine})
+        self.process = subprocess.Popen(
+            [str(program.python), "-u", str(launcher), "provider", settings],
+            cwd=main,
+            env={**os.environ, **options, "PULUMI_PROJECT": program.project},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for the engine, which lets running steps finish
+        )
+        self._emit = emit
+        self._lock = threading.Lock()
+        self._stub: provider_pb2_grpc.ResourceProviderStub | None = None
+        self._channel: grpc.Channel | None = None
+        self._errors: list[str] = []
+        self._reader = threading.Thread(target=self._pass_on, args=("stderr",), daemon=True)
+        self._reader.start()
+
+    def _pass_on(self, stream: str) -> None:
+        for line in getattr(self.process, stream):
+            if self._stub is None:
+                self._errors.append(line)
+            else:
+                self._emit(Diagnostic("info", line.rstrip("\n"), stream="stderr" if stream == "stderr" else "stdout"))
+
+    def stub(self) -> provider_pb2_grpc.ResourceProviderStub:
+        with self._lock:
+            if self._stub is None:
+                assert self.process.stdout is not None
+                line = self.process.stdout.readline().strip()
+                if not line.isdigit():
+                    self.process.wait(10)
+                    self._reader.join(1)
+                    reason = "".join(self._errors).strip() or f"it said {line!r} instead of its port"
+                    raise ProviderError(f"the server of the dynamic providers did not start: {reason}")
+                self._channel = grpc.insecure_channel(f"127.0.0.1:{line}", options=channel_options)
+                self._stub = provider_pb2_grpc.ResourceProviderStub(self._channel)
+                threading.Thread(target=self._pass_on, args=("stdout",), daemon=True).start()
+            return self._stub
+
+    def close(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
+        self.process.kill()  # it holds nothing that has to be put away
+        self.process.wait()
+
+
+class DynamicProvider:
+    """One configured ``pulumi-python`` provider (satisfies :class:`engine.provider.Provider`)."""
+
+    def __init__(self, server: Callable[[], Server], log: Emit) -> None:
+        self._server, self._emit = server, log
+
+    def configure(self, inputs: PropertyMap) -> None:
+        """``inputs``: the whole configuration by full keys, without secret marks."""
+        request = provider_pb2.ConfigureRequest(args=to_struct(inputs), acceptSecrets=True, acceptResources=True)
+        self._call("", lambda stub: stub.Configure(request))
+
+    def check(self, urn: str, olds: PropertyMap, news: PropertyMap) -> CheckResult:
+        request = provider_pb2.CheckRequest(urn=urn, olds=to_struct(olds), news=to_struct(news))
+        reply = self._call(urn, lambda stub: stub.Check(request))
+        failures = [CheckFailure(failure.property, failure.reason) for failure in reply.failures]
+        return CheckResult(from_struct(reply.inputs), failures)
+
+    def diff(
+        self, urn: str, id: str, old_inputs: PropertyMap, old_outputs: PropertyMap, news: PropertyMap, ignore: list[str]
+    ) -> DiffResult:
+        request = provider_pb2.DiffRequest(
+            id=id,
+            urn=urn,
+            olds=to_struct(old_outputs),
+            news=to_struct(news),
+            ignoreChanges=ignore,
+            old_inputs=to_struct(old_inputs),
+        )
+        reply = self._call(urn, lambda stub: stub.Diff(request))
+        return DiffResult(_changes[reply.changes], list(reply.replaces), reply.deleteBeforeReplace)
+
+    def create(self, urn: str, inputs: PropertyMap, timeout: float, preview: bool, log: Log) -> CreateResult:
+        if preview:
+            return CreateResult("", inputs)
+        request = provider_pb2.CreateRequest(urn=urn, properties=to_struct(inputs), timeout=timeout)
+        reply = self._call(urn, lambda stub: stub.Create(request))
+        return CreateResult(reply.id, from_struct(reply.properties))
+
+    def read(self, urn: str, id: str, inputs: PropertyMap, outputs: PropertyMap, log: Log) -> ReadResult:
+        request = provider_pb2.ReadRequest(id=id, urn=urn, properties=to_struct(outputs), inputs=to_struct(inputs))
+        reply = self._call(urn, lambda stub: stub.Read(request))
+        read_inputs = from_struct(reply.inputs) if reply.HasField("inputs") else None
+        return ReadResult(reply.id, from_struct(reply.properties), read_inputs)
+
+    def update(
+        self,
+        urn: str,
+        id: str,
+        old_inputs: PropertyMap,
+        old_outputs: PropertyMap,
+        news: PropertyMap,
+        timeout: float,
+        ignore: list[str],
+        preview: bool,
+        log: Log,
+    ) -> PropertyMap:
+        if preview:
+            return news
+        request = provider_pb2.UpdateRequest(
+            id=id,
+            urn=urn,
+            olds=to_struct(old_outputs),
+            news=to_struct(news),
+            timeout=timeout,
+            ignoreChanges=ignore,
+            old_inputs=to_struct(old_inputs),
+        )
+        return from_struct(self._call(urn, lambda stub: stub.Update(request)).properties)
+
+    def delete(self, urn: str, id: str, inputs: PropertyMap, outputs: PropertyMap, timeout: float, log: Log) -> None:
+        request = provider_pb2.DeleteRequest(
+            id=id, urn=urn, properties=to_struct(outputs), timeout=timeout, old_inputs=to_struct(inputs)
+        )
+        self._call(urn, lambda stub: stub.Delete(request))
+
+    def invoke(self, token: str, args: PropertyMap) -> PropertyMap:
+        raise ProviderError(f"dynamic providers have no functions, so none is called {token}")
+
+    def close(self) -> None:
+        pass  # the server serves every provider of the operation, which closes it
+
+    def _call(self, urn: str, method: Callable[[provider_pb2_grpc.ResourceProviderStub], Reply]) -> Reply:
+        server = self._server()
+        try:
+            return method(server.stub())
+        except grpc.RpcError as error:
+            details = error.details() or str(error.code())
+            if error.code() == grpc.StatusCode.UNAVAILABLE:
+                raise ProviderError(f"the server of the dynamic providers has ended: {details}") from error
+            message = exception_text(details)
+            if message != details:
+                self._emit(Diagnostic("debug", details, urn))
+            raise ProviderError(message) from error
+
+
+def exception_text(details: str) -> str:
+    """What a traceback says in its end; the text itself when it is no traceback.
+
+    Of an exception class of the provider's own only the message is shown, of Python's own its name too,
+    since ``KeyError: 'name'`` says more than ``'name'``.
+    """
+    lines = details.rstrip().splitlines()
+    frames = [i for i, line in enumerate(lines) if line.startswith('  File "')]
+    if not frames:
+        return details
+    end = frames[-1] + 1
+    while end < len(lines) and lines[end].startswith("    "):
+        end += 1
+    text = "\n".join(lines[end:])
+    match = re.match(r"([\w.]+): (.+)", text, re.DOTALL)
+    own = match is not None and (match[1] == "Exception" or not hasattr(builtins, match[1]))
+    return match[2] if match and own else text or details
+
+

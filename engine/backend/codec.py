@@ -1,0 +1,127 @@
+"""Resources and property values as JSON, as Pulumi's checkpoints spell them (``apitype.ResourceV3``)."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Callable
+from typing import Any, Final
+
+from engine.model import UNKNOWN, PropertyMap, Reference, Resource, Secret
+
+signature: Final = "4dabf18193072939515e22adb298388d"
+secret_signature: Final = "1b47061264138c4ac30d75fd1eb44270"
+_reference: Final = "5cf8f73096256a8f31e491e813e4eb8e"
+_float: Final = "8ad145fe-0d11-4827-bfd7-1abcbf086f5c"
+_unknown: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+
+Seal = Callable[[str], dict[str, Any]]  # a secret's JSON -> what stands in its place
+Open = Callable[[str], str]
+
+# (name in JSON, attribute, written even when empty), in the order in which Pulumi writes them
+_fields: Final = (
+    ("urn", "urn", True),
+    ("custom", "custom", True),
+    ("delete", "delete", False),
+    ("id", "id", False),
+    ("type", "type", True),
+    ("inputs", "inputs", False),
+    ("outputs", "outputs", False),
+    ("parent", "parent", False),
+    ("protect", "protect", False),
+    ("external", "external", False),
+    ("dependencies", "dependencies", False),
+    ("initErrors", "init_errors", False),
+    ("provider", "provider", False),
+    ("propertyDependencies", "property_dependencies", False),
+    ("pendingReplacement", "pending_replacement", False),
+    ("additionalSecretOutputs", "additional_secret_outputs", False),
+    ("aliases", "aliases", False),
+    ("customTimeouts", "custom_timeouts", False),
+    ("importID", "import_id", False),
+    ("retainOnDelete", "retain_on_delete", False),
+    ("deletedWith", "deleted_with", False),
+    ("created", "created", False),
+    ("modified", "modified", False),
+    ("sourcePosition", "source_position", False),
+    ("ignoreChanges", "ignore_changes", False),
+    ("replaceOnChanges", "replace_on_changes", False),
+)
+_known: Final = {name: attribute for name, attribute, _ in _fields}
+
+
+def dumps(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _plain(text: str) -> dict[str, Any]:
+    return {"ciphertext": text}  # inside a secret all is encrypted already: a mark is enough
+
+
+def encode(value: Any, seal: Seal) -> Any:
+    """A property value as JSON-ready Python; ``seal`` turns a secret's JSON into its place-holder's fields."""
+    if isinstance(value, dict):
+        return {key: encode(item, seal) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [encode(item, seal) for item in value]
+    if isinstance(value, Secret):
+        return {signature: secret_signature, **seal(dumps(encode(value.value, _plain)))}
+    if isinstance(value, float):
+        if math.isnan(value) or math.isinf(value):
+            return {signature: _float, "value": struct.pack(">d", value).hex()}
+        return int(value) if value.is_integer() and abs(value) < 1e21 else value
+    if value is UNKNOWN:
+        return _unknown
+    if isinstance(value, Reference):
+        id = {} if value.id is None else {"id": "" if value.id is UNKNOWN else value.id}
+        return {signature: _reference, "urn": value.urn, "packageVersion": value.package_version, **id}
+    return value
+
+
+def decode(value: Any, open_: Open) -> Any:
+    """The inverse of :func:`encode`.  Raises ValueError for a malformed secret; assets stay dictionaries."""
+    if isinstance(value, list):
+        return [decode(item, open_) for item in value]
+    if isinstance(value, str):
+        return UNKNOWN if value == _unknown else value
+    if not isinstance(value, dict):
+        return value
+    kind = value.get(signature)
+    if kind == secret_signature:
+        if ("ciphertext" in value) == ("plaintext" in value):
+            raise ValueError("a secret must have exactly one of 'ciphertext' and 'plaintext'")
+        text = value["plaintext"] if "plaintext" in value else open_(value["ciphertext"])
+        return Secret(decode(json.loads(text), str))
+    if kind == _reference:
+        return Reference(value["urn"], value.get("id"), value.get("packageVersion", ""))
+    if kind == _float:
+        return struct.unpack(">d", bytes.fromhex(value["value"]))[0]
+    return {key: decode(item, open_) for key, item in value.items()}
+
+
+def resource_to_json(resource: Resource, properties: Callable[[str, PropertyMap], str]) -> str:
+    """One resource; ``properties(name, map)`` gives the JSON of its inputs and outputs."""
+    parts = []
+    for name, attribute, always in _fields:
+        value = getattr(resource, attribute)
+        if value or always:
+            parts.append(f'"{name}":{properties(name, value) if name in ("inputs", "outputs") else dumps(value)}')
+    parts += [f"{dumps(name)}:{dumps(value)}" for name, value in resource.extra.items()]
+    return "{" + ",".join(parts) + "}"
+
+
+def resource_from_json(data: dict[str, Any], open_: Callable[[str, str], Open]) -> Resource:
+    """One resource; ``open_(urn, "inputs")`` gives the decrypter for that map."""
+    resource = Resource(data["urn"], data["type"], bool(data["custom"]))
+    for name, value in data.items():
+        attribute = _known.get(name)
+        if attribute is None:
+            resource.extra[name] = value
+        elif name in ("inputs", "outputs"):
+            setattr(resource, attribute, decode(value, open_(resource.urn, name)))
+        elif name == "propertyDependencies":
+            resource.property_dependencies = {key: urns or [] for key, urns in value.items()}
+        else:
+            setattr(resource, attribute, value)
+    return resource

@@ -1,0 +1,258 @@
+"""``Pulumi.yaml`` and ``Pulumi.<stack>.yaml``: what the project is, and a stack's configuration."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.backend import yamlfile
+from engine.backend.errors import ConfigurationError
+from engine.backend.files import write_atomic
+from engine.model import Secret
+
+Path_ = list[str | int]
+_types = {"string": str, "integer": int, "boolean": bool, "array": list, "object": dict}
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project file, checked as far as the engine needs it."""
+
+    path: Path
+    name: str
+    main: str
+    options: dict[str, Any]  # runtime.options
+    stack_config_dir: str
+    backend_url: str
+    config: dict[str, Any]
+
+    @property
+    def root(self) -> Path:
+        return self.path.parent
+
+    @property
+    def python(self) -> Path:
+        """The interpreter of ``runtime.options.virtualenv``, else our own."""
+        if venv := self.options.get("virtualenv"):
+            python = self.root / str(venv) / "bin" / "python"
+            if not python.exists():
+                raise ConfigurationError(
+                    f"{self.path}: runtime.options.virtualenv is '{venv}', but {python} does not exist: create it with "
+                    f"`python3 -m venv {self.root / str(venv)}` and install the program's requirements into it"
+                )
+            return python
+        return Path(sys.executable)
+
+
+def find_project(directory: Path) -> Project:
+    """The project file of ``directory`` or the nearest one above it.  Raises :class:`ConfigurationError`."""
+    for folder in (directory.resolve(), *directory.resolve().parents):
+        for name in ("Pulumi.yaml", "Pulumi.yml"):
+            if (folder / name).is_file():
+                return _load_project(folder / name)
+    raise ConfigurationError(f"no Pulumi.yaml project file found (searching upwards from {directory.resolve()})")
+
+
+def _load_project(path: Path) -> Project:
+    data = yamlfile.load(path)
+    runtime = data.get("runtime", "")
+    kind, options = (runtime.get("name"), runtime.get("options")) if isinstance(runtime, dict) else (runtime, None)
+    name = data.get("name")
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", name):
+        raise ConfigurationError(f"{path}: 'name' must be 1 to 100 letters, digits, '-', '_' or '.', not {name!r}")
+    if kind != "python":
+        raise ConfigurationError(f"{path}: runtime {kind!r} is not supported: the embedded engine runs 'python' only")
+    toolchain = (options or {}).get("toolchain", "pip")
+    if toolchain != "pip":
+        raise ConfigurationError(f"{path}: runtime.options.toolchain {toolchain!r} is not supported here, only 'pip'")
+    backend, config = data.get("backend") or {}, data.get("config")
+    legacy_dir = config if isinstance(config, str) else ""
+    return Project(
+        path,
+        name,
+        str(data.get("main") or ""),
+        options or {},
+        str(data.get("stackConfigDir") or legacy_dir),
+        str(backend.get("url") or ""),
+        config if isinstance(config, dict) else {},
+    )
+
+
+class StackConfig:
+    """``Pulumi.<stack>.yaml``.  Values stay encrypted here; keys are full (``"berth:chain"``).
+
+    ``default_namespace`` is what a key without one gets: the project's name.
+    """
+
+    def __init__(self, project: Project, stack: str) -> None:
+        self.path = project.root / project.stack_config_dir / f"Pulumi.{stack}.yaml"
+        self.project, self.stack = project, stack
+        self._data = yamlfile.load(self.path) if self.path.exists() else {}
+        if provider := self._data.get("secretsprovider"):
+            if provider not in ("passphrase", "default"):
+                raise ConfigurationError(f"{self.path}: secretsprovider '{provider}' is not supported, only 'passphrase'")
+        if self._data.get("environment"):
+            raise ConfigurationError(f"{self.path}: 'environment' (Pulumi ESC) is not supported by the embedded engine")
+        self.values: dict[str, Any] = self._data.get("config") or {}
+        if not isinstance(self.values, dict):
+            raise ConfigurationError(f"{self.path}: 'config' must be a mapping of keys to values")
+        for key in self.values:
+            self._checked(str(key))
+
+    def full_key(self, key: str) -> str:
+        """``key`` with the project's namespace when it has none."""
+        return self._checked(key if ":" in key else f"{self.project.name}:{key}")
+
+    def _checked(self, key: str) -> str:
+        parts = key.split(":")
+        if len(parts) == 3 and parts[1] == "config":  # Pulumi's older spelling
+            parts = [parts[0], parts[2]]
+        if len(parts) != 2 or not all(parts):
+            raise ConfigurationError(f"{self.path}: '{key}' is not a configuration key: write <namespace>:<name>")
+        return ":".join(parts)
+
+    @property
+    def salt(self) -> str:
+        return str(self._data.get("encryptionsalt") or "")
+
+    def set_salt(self, salt: str) -> None:
+        self._write(["encryptionsalt"], salt)
+
+    def merged(self) -> dict[str, Any]:
+        """The stack's values over the project's defaults.
+
+        Raises :class:`ConfigurationError` for a value that the project demands or types otherwise.
+        """
+        result: dict[str, Any] = {}
+        for key, declared in self.project.config.items():
+            full, entry = self.full_key(str(key)), declared if isinstance(declared, dict) else {"value": declared}
+            default = entry.get("value", entry.get("default"))
+            if full not in self.values and default is None:
+                raise ConfigurationError(
+                    f"stack '{self.stack}' is missing configuration value '{key}': "
+                    f"set it with `pulumi config set {key} <value>`"
+                )
+            value = self.values.get(full, default)
+            wanted = _types.get(str(entry.get("type", "")))
+            if wanted and not is_secure(value) and not (isinstance(value, wanted) or wanted in (int, bool) and isinstance(value, str)):
+                raise ConfigurationError(f"configuration value '{key}' must be of type {entry['type']}, not {value!r}")
+            result[full] = value
+        return result | {self._checked(str(key)): value for key, value in self.values.items()}
+
+    def decrypted(self, decrypt: Callable[[str], str]) -> dict[str, str | Secret]:
+        """All values as a program gets them: text, objects as JSON; a Secret when any part of it was encrypted."""
+        result: dict[str, str | Secret] = {}
+        for key, value in sorted(self.merged().items()):
+            text = as_text(open_secure(value, decrypt))
+            result[key] = Secret(text) if has_secure(value) else text
+        return result
+
+    def get(self, path: Path_) -> Any:
+        """The value at ``path`` (full key first), or KeyError."""
+        value: Any = self.merged()
+        for step in path:
+            if isinstance(value, dict) and isinstance(step, str) and step in value:
+                value = value[step]
+            elif isinstance(value, list) and isinstance(step, int) and 0 <= step < len(value):
+                value = value[step]
+            else:
+                raise KeyError(step)
+        return value
+
+    def set(self, path: Path_, value: Any) -> None:
+        """Set the value at ``path``, making maps and lists on the way, and write the file."""
+        root = {"": self.values.get(str(path[0]))} if len(path) > 1 else {"": None}
+        holder: Any = root
+        key: str | int = ""
+        for step in path[1:]:
+            inner = holder[key]
+            if inner is None or key == "" and not isinstance(inner, dict | list):
+                inner = holder[key] = [] if isinstance(step, int) else {}
+            if not isinstance(inner, list if isinstance(step, int) else dict):
+                raise ConfigurationError(f"'{key}' is not {'a list' if isinstance(step, int) else 'a map'}: cannot set {step!r}")
+            if isinstance(step, int):
+                if step > len(inner):
+                    raise ConfigurationError(f"index {step} is out of range: the list has {len(inner)} element(s)")
+                if step == len(inner):
+                    inner.append(None)
+            else:
+                inner.setdefault(step, None)
+            holder, key = inner, step
+        holder[key] = value
+        self._write(["config", str(path[0])], root[""])
+
+    def remove(self, path: Path_) -> None:
+        """Remove what is at ``path``, if it is there, and write the file."""
+        try:
+            holder: Any = self.values
+            for step in path[:-1]:
+                holder = holder[step]
+            del holder[path[-1]]
+        except (KeyError, IndexError, TypeError):
+            return
+        self._write(["config", str(path[0])], self.values.get(str(path[0])))
+
+    def _write(self, path: list[str], value: Any) -> None:
+        text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        if value is None:
+            (self._data if len(path) == 1 else self.values).pop(path[-1], None)
+        elif len(path) == 1:
+            self._data[path[0]] = value
+        else:
+            self.values[path[1]] = value
+            self._data["config"] = self.values
+        if not self.values:
+            self._data.pop("config", None)
+        write_atomic(self.path, yamlfile.edited(text, path, value, self._data), mode=0o644)
+
+
+def parse_path(text: str) -> Path_:
+    """``a.b[0]["c.d"]`` as its steps.  Raises :class:`ConfigurationError`."""
+    steps: Path_ = []
+    pattern = re.compile(r"""\.?([^.\[\]"]+)|\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]""")
+    at = 0
+    while at < len(text):
+        match = pattern.match(text, at)
+        if match is None or (at == 0 and text[0] == "."):
+            raise ConfigurationError(f"invalid configuration path '{text}' at character {at + 1}")
+        name, index, quoted = match.groups()
+        steps.append(int(index) if index is not None else name if name is not None else re.sub(r"\\(.)", r"\1", quoted))
+        at = match.end()
+    if not steps or not isinstance(steps[0], str):
+        raise ConfigurationError(f"invalid configuration path '{text}': it must begin with a name")
+    return steps
+
+
+def is_secure(value: Any) -> bool:
+    return isinstance(value, dict) and list(value) == ["secure"] and isinstance(value["secure"], str)
+
+
+def has_secure(value: Any) -> bool:
+    """Whether an encrypted value stands anywhere inside."""
+    if is_secure(value):
+        return True
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(has_secure(item) for item in items)
+
+
+def open_secure(value: Any, decrypt: Callable[[str], str]) -> Any:
+    """The value with each ``{"secure": ...}`` replaced by its decrypted text."""
+    if is_secure(value):
+        return decrypt(value["secure"])
+    if isinstance(value, dict):
+        return {key: open_secure(item, decrypt) for key, item in value.items()}
+    if isinstance(value, list):
+        return [open_secure(item, decrypt) for item in value]
+    return value
+
+
+def as_text(value: Any) -> str:
+    """A configuration value as Pulumi hands it to a program."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)

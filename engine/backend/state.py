@@ -1,0 +1,191 @@
+"""The checkpoint of one stack: read, checked, written after every step.
+
+Fields that we do not know are kept as they came.  Property maps are encoded once and remembered, so that
+saving after each of a thousand steps does not encode a thousand resources each time; a map given to
+:meth:`StateFile.save` must therefore be replaced, not changed in place, by whoever goes on working with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from engine.backend import codec
+from engine.backend.errors import DamagedState, EngineError
+from engine.backend.files import write_atomic
+from engine.backend.secrets import PassphraseManager
+from engine.model import PendingOperation, PropertyMap, Resource, Snapshot, provider_prefix
+
+
+def sdk_version() -> str:
+    """``v3.x.y``: the version of the Pulumi SDK whose protocol the engine speaks."""
+    return f"v{importlib.metadata.version('pulumi')}"
+
+
+class StateFile:
+    """``stacks/<project>/<stack>.json``; ``secrets`` encrypts what is written, ``opener`` knows other salts."""
+
+    def __init__(self, path: Path, stack: str, secrets: PassphraseManager | None) -> None:
+        self.path, self.stack, self.secrets = path, stack, secrets  # stack: organization/<project>/<stack>
+        self._around: dict[str, Any] = {}  # of the checkpoint: what is not ours to change
+        self._latest: dict[str, Any] = {}
+        self._ciphertexts: dict[tuple[str, str, str], str] = {}  # unchanged secrets keep their ciphertext
+        self._encoded: dict[int, tuple[PropertyMap, str]] = {}
+
+    def load(self) -> Snapshot:
+        """The stack's state.  Raises :class:`DamagedState`, :class:`EngineError`; nothing is written."""
+        return self.parse(self.path.read_text(encoding="utf-8", errors="replace"))
+
+    def salt(self) -> str:
+        """The salt that the state names; empty when it names none."""
+        document = self.document(self.path.read_text(encoding="utf-8", errors="replace"))
+        providers = ((document.get("checkpoint") or {}).get("latest") or {}).get("secrets_providers") or {}
+        return str((providers.get("state") or {}).get("salt") or "")
+
+    def parse(self, text: str) -> Snapshot:
+        """The state in ``text``, which becomes what :meth:`save` builds on."""
+        checkpoint = self.document(text).get("checkpoint") or {}
+        latest = dict(checkpoint.pop("latest", None) or {})
+        self._around = checkpoint
+        resources, pending = latest.pop("resources", None) or [], latest.pop("pending_operations", None) or []
+        snapshot = Snapshot(metadata=latest.pop("metadata", None) or {})
+        self._latest = latest
+        manager = self._manager_of(latest.get("secrets_providers"))
+        position = "resources"
+
+        def open_(urn: str, name: str) -> codec.Open:
+            def decrypt(ciphertext: str) -> str:
+                if manager is None:
+                    raise ValueError("it has a secret but no secrets_providers")
+                plain = manager.decrypt(ciphertext)
+                if manager is self.secrets:
+                    self._ciphertexts[urn, name, plain] = ciphertext
+                return plain
+
+            return decrypt
+
+        try:
+            for index, data in enumerate(resources):
+                position = f"resources[{index}]"
+                snapshot.resources.append(codec.resource_from_json(data, open_))
+            for index, data in enumerate(pending):
+                position = f"pending_operations[{index}]"
+                resource = codec.resource_from_json(data["resource"], open_)
+                snapshot.pending_operations.append(PendingOperation(resource, data["type"]))
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            reason = f"'{error.args[0]}' is missing" if isinstance(error, KeyError) else str(error)
+            raise self._damaged(f"{position}: {reason}") from error
+        if problem := integrity_problem(snapshot):
+            raise self._damaged(problem)
+        return snapshot
+
+    def document(self, text: str) -> dict[str, Any]:
+        """The versioned checkpoint, as it stands.  Raises :class:`DamagedState`, :class:`EngineError`."""
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise self._damaged(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
+        if not isinstance(data, dict) or not isinstance(data.get("checkpoint") or {}, dict) or "version" not in data:
+            raise self._damaged("it is not a checkpoint: 'version' and 'checkpoint' are missing")
+        if data["version"] != 3 or data.get("features"):
+            features = ", ".join(data.get("features") or []) or "none"
+            raise EngineError(
+                f"{self.path}: state of version {data['version']} (features: {features}) is not supported by the embedded "
+                f"engine, only version 3; use Pulumi's CLI for this stack"
+            )
+        return data
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Write the state atomically; the one before stays as ``.bak``."""
+        write_atomic(self.path, self.encode(snapshot), backup=True)
+
+    def encode(self, snapshot: Snapshot) -> str:
+        """The checkpoint as one line of JSON, secrets encrypted."""
+        version = sdk_version()
+        latest: dict[str, Any] = {
+            "manifest": {
+                **self._latest.get("manifest", {}),
+                "time": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+                "magic": hashlib.sha256(version.encode()).hexdigest(),
+                "version": version,
+            }
+        }
+        if self.secrets:
+            latest["secrets_providers"] = {"type": "passphrase", "state": {"salt": self.secrets.salt_state}}
+        latest |= {name: value for name, value in self._latest.items() if name not in latest}
+        kept: dict[int, tuple[PropertyMap, str]] = {}
+        parts = [codec.dumps(latest)[1:-1]]
+        if snapshot.resources:
+            parts.append('"resources":[' + ",".join(self._resource(r, kept) for r in snapshot.resources) + "]")
+        if snapshot.pending_operations:
+            pending = (
+                f'{{"resource":{self._resource(p.resource, kept)},"type":{codec.dumps(p.type)}}}'
+                for p in snapshot.pending_operations
+            )
+            parts.append('"pending_operations":[' + ",".join(pending) + "]")
+        parts.append(f'"metadata":{codec.dumps(snapshot.metadata)}')
+        self._encoded = kept  # what is no longer in the state is forgotten
+        around = codec.dumps({"stack": self.stack, **self._around})[:-1]
+        return f'{{"version":3,"checkpoint":{around},"latest":{{{",".join(parts)}}}}}}}'
+
+    def _resource(self, resource: Resource, kept: dict[int, tuple[PropertyMap, str]]) -> str:
+        def properties(name: str, values: PropertyMap) -> str:
+            known = self._encoded.get(id(values))  # the entry holds the map, so its id is not used again
+            text = known[1] if known else codec.dumps(codec.encode(values, lambda plain: self._seal(resource.urn, name, plain)))
+            kept[id(values)] = (values, text)
+            return text
+
+        return codec.resource_to_json(resource, properties)
+
+    def _seal(self, urn: str, name: str, plain: str) -> dict[str, Any]:
+        if self.secrets is None:
+            raise EngineError(f"{urn} has a secret but the stack has no passphrase: set PULUMI_CONFIG_PASSPHRASE")
+        sealed = self._ciphertexts.get((urn, name, plain))
+        if sealed is None:
+            sealed = self._ciphertexts[urn, name, plain] = self.secrets.encrypt(plain)
+        return {"ciphertext": sealed}
+
+    def _manager_of(self, providers: dict[str, Any] | None) -> PassphraseManager | None:
+        if not providers:
+            return None
+        if providers.get("type") != "passphrase":
+            raise EngineError(
+                f"{self.path}: secrets provider '{providers.get('type')}' is not supported by the embedded engine: "
+                "change it with `pulumi stack change-secrets-provider passphrase` of Pulumi's CLI"
+            )
+        salt = str((providers.get("state") or {}).get("salt", ""))
+        if self.secrets is None or self.secrets.salt_state == salt:
+            return self.secrets
+        return self.secrets.sibling(salt)
+
+    def _damaged(self, what: str) -> DamagedState:
+        backup = Path(f"{self.path}.bak")
+        advice = "there is no .bak beside it: look under .pulumi/backups for the last good copy"
+        if backup.exists():
+            advice = f"restore the state before it with `cp {backup} {self.path}`, then run `pulumi refresh`"
+        return DamagedState(f"the state file {self.path} is damaged: {what}.\nNothing was changed; {advice}")
+
+
+def integrity_problem(snapshot: Snapshot) -> str:
+    """What is wrong with the order or the references of the resources; empty when nothing is."""
+    seen: set[str] = set()
+    live: set[str] = set()
+    for index, resource in enumerate(snapshot.resources):
+        if resource.provider and not resource.type.startswith(provider_prefix):
+            needed = [resource.provider.rpartition("::")[0]]
+        else:
+            needed = []
+        needed += [resource.parent] if resource.parent else []
+        for urn in (*needed, *resource.dependencies):
+            if urn not in seen:
+                return f"resources[{index}]: {resource.urn} refers to {urn}, which does not stand before it"
+        if not resource.delete:
+            if resource.urn in live:
+                return f"resources[{index}]: {resource.urn} is there twice"
+            live.add(resource.urn)
+        seen.add(resource.urn)
+    return ""

@@ -1,0 +1,98 @@
+"""Flags as Pulumi takes them: anywhere on the line, ``--flag=false`` for switches, unknown ones refused by name."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import click
+
+from engine.backend.errors import ConfigurationError
+
+# What the real CLI has and this engine has not (yet): refused by name, so that nobody wonders about a typing error.
+_elsewhere = set(
+    """ --attach-debugger --client --clear-pending-creates --config --config-file --config-path --continue-on-error --copilot
+    --debug --disable-integrity-checking --emoji --event-log --exclude --exclude-dependents --exec-agent --exec-kind
+    --expect-no-changes --fully-qualify-stack-names --ignore-protect --import-file --import-pending-creates --logflow
+    --logtostderr --memprofilerate --neo --otel-traces --output --plaintext --plan --policy-pack --policy-pack-config
+    --profiling --raw --remove --remove-backups --preserve-config --replace --run-program --save-plan --secrets-provider
+    --show-config --show-full-output --show-ids --show-name --show-policy-remediations --show-reads --show-replacement-steps
+    --show-sames --show-urns --skip-config-validation --skip-pending-creates --skip-plugin-pre-install --strict
+    --suppress-outputs --suppress-permalink --suppress-progress --target --target-dependents --target-replace --tracing
+    --type --urns --verbose --version -c -d -e -Q -t -v -x """.split()
+)
+_other_verbs = set(
+    """ about ai api auth cloud console convert deployment do env events import install login logout logs neo new org
+    package plugin policy project schema state template trace watch whoami """.split()
+)
+
+
+@dataclass
+class Flags:
+    """The flags that every command takes, wherever they stood."""
+
+    stack: str | None = None
+    cwd: str | None = None
+    color: str = "auto"
+    non_interactive: bool = False
+    yes: bool = False
+
+
+def refuse(error: click.UsageError) -> NoReturn:
+    """Turn click's complaint into ours.  Raises :class:`ConfigurationError`."""
+    command = error.ctx.command_path if error.ctx else "pulumi"
+    if isinstance(error, click.NoSuchOption):
+        name = error.option_name
+        if name in _elsewhere:
+            raise ConfigurationError(f"{name} is a flag of Pulumi's CLI that the embedded engine does not have: nothing was done")
+        raise ConfigurationError(f"unknown flag: {name}; see `{command} --help`")
+    raise ConfigurationError(f"{error.format_message()}; see `{command} --help`")
+
+
+class Command(click.Command):
+    """A command whose switches may be given as ``--flag=true`` and ``--flag=false``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        switches = {name for p in self.params if isinstance(p, click.Option) and p.is_flag for name in p.opts}
+        return super().parse_args(ctx, [new for arg in args for new in _switch(arg, switches)])
+
+
+class Group(click.Group):
+    """A command with subcommands; says which of the real CLI's are missing."""
+
+    command_class = Command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] in _other_verbs and ctx.parent is None:
+            raise ConfigurationError(f"`pulumi {args[0]}` is a command of Pulumi's CLI that the embedded engine does not have")
+        return super().resolve_command(ctx, args)
+
+
+def _switch(arg: str, switches: set[str]) -> list[str]:
+    name, equals, value = arg.partition("=")
+    if not equals or name not in switches:
+        return [arg]
+    if value.lower() not in ("true", "false", "1", "0", "t", "f"):
+        raise ConfigurationError(f"invalid value '{value}' for {name}: write true or false")
+    return [name] if value.lower() in ("true", "1", "t") else []
+
+
+def _keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+    if value is not None and parameter.name:
+        setattr(ctx.ensure_object(Flags), parameter.name, value)
+
+
+def shared(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the flags of :class:`Flags`; they end up in ``ctx.obj``."""
+    option = functools.partial(click.option, expose_value=False, callback=_keep, default=None)
+    for decorate in (
+        option("--yes", "-y", is_flag=True, help="Approve without asking."),
+        option("--non-interactive", is_flag=True, help="Never ask, even on a terminal."),
+        option("--color", type=click.Choice(["auto", "always", "never", "raw"]), help="Colours [auto]."),
+        option("--cwd", "-C", help="Run as if started in this directory."),
+        option("--stack", "-s", help="The stack to work on, instead of the selected one."),
+    ):
+        function = decorate(function)
+    return click.pass_obj(function)

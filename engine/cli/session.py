@@ -1,0 +1,100 @@
+"""Project, backend, stack and secrets of one command."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from engine.backend.errors import Cancelled, ConfigurationError
+from engine.backend.location import Location
+from engine.backend.project import Project, StackConfig, find_project
+from engine.backend.secrets import PassphraseManager, passphrase_from_environment
+from engine.backend.state import StateFile
+from engine.cli.flags import Flags
+from engine.model import Secret
+
+
+class Session:
+    """Everything is looked up when first asked for, so that a verb pays only for what it needs."""
+
+    def __init__(self, flags: Flags) -> None:
+        self.flags = flags
+        self.cwd = Path(flags.cwd or ".").resolve()
+        if not self.cwd.is_dir():
+            raise ConfigurationError(f"--cwd {flags.cwd}: there is no such directory")
+
+    @property
+    def interactive(self) -> bool:
+        return not self.flags.non_interactive and not os.environ.get("CI") and sys.stdin.isatty() and sys.stdout.isatty()
+
+    @property
+    def color(self) -> bool:
+        if self.flags.color == "auto":
+            return sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+        return self.flags.color == "always"
+
+    @functools.cached_property
+    def project(self) -> Project:
+        return find_project(self.cwd)
+
+    @functools.cached_property
+    def location(self) -> Location:
+        return Location(self.project, self.cwd)
+
+    @functools.cached_property
+    def stack(self) -> str:
+        """The stack's short name.  Raises :class:`StackNotFound`."""
+        return self.location.resolve(self.flags.stack)
+
+    @property
+    def qualified(self) -> str:
+        return f"organization/{self.project.name}/{self.stack}"
+
+    @functools.cached_property
+    def config(self) -> StackConfig:
+        return StackConfig(self.project, self.stack)
+
+    @functools.cached_property
+    def phrase(self) -> str:
+        return passphrase_from_environment(self.interactive)
+
+    @functools.cached_property
+    def secrets(self) -> PassphraseManager:
+        """By the salt in the stack's YAML, else the one in its state, else a new one (then written to the YAML)."""
+        salt = self.config.salt
+        if not salt:
+            salt = StateFile(self.location.stack_file(self.stack), self.qualified, None).salt()
+            manager = PassphraseManager(salt, lambda: self.phrase) if salt else PassphraseManager.new(lambda: self.phrase)
+            manager.unlock()
+            self.config.set_salt(manager.salt_state)
+            return manager
+        return PassphraseManager(salt, lambda: self.phrase)
+
+    @functools.cached_property
+    def state(self) -> StateFile:
+        return StateFile(self.location.stack_file(self.stack), self.qualified, self.secrets)
+
+    def program_config(self) -> dict[str, str | Secret]:
+        return self.config.decrypted(lambda sealed: self.secrets.decrypt(sealed))
+
+    def confirm(self, question: str, answers: tuple[str, ...] = ("yes", "no")) -> str:
+        """One of ``answers``.  Raises :class:`ConfigurationError` where nobody can be asked."""
+        if not self.interactive:
+            raise ConfigurationError("--yes must be passed in to proceed when running in non-interactive mode")
+        while True:
+            try:
+                answer = input(f"{question} [{'/'.join(answers)}] ").strip().lower()
+            except EOFError as error:
+                raise Cancelled("no answer, nothing was done") from error
+            match = [name for name in answers if answer and name.startswith(answer)]
+            if len(match) == 1:
+                return match[0]
+
+
+def say(text: str = "", *, error: bool = False) -> None:
+    """A line for the person at the keyboard."""
+    click.echo(text, err=error)

@@ -6,7 +6,7 @@
     ├── TemporaryError            ChainUnreachable, BlockGone, and
     │   ├── InconsistentList      the answer contradicts itself: the endpoint lies, lags or truncates
     │   └── OlderBlock            the endpoint is behind a block already known
-    └── PermanentError            WrongChain, NoContract, CallFailed, SettingError, and
+    └── PermanentError            WrongChain, NoContract, CallFailed, and
         ├── ListMoved             the list is not the one that was shown
         ├── PinDamaged            the pin file cannot be read
         └── SubnetTooSmall        a slot has no address in the tunnel's subnet
@@ -23,7 +23,6 @@ from berth.chain.errors import (
     ChainUnreachable,
     NoContract,
     PermanentError,
-    SettingError,
     TemporaryError,
     WrongChain,
 )
@@ -39,7 +38,6 @@ __all__ = [
     "OlderBlock",
     "PermanentError",
     "PinDamaged",
-    "SettingError",
     "SubnetTooSmall",
     "TemporaryError",
     "WrongChain",

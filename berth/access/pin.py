@@ -64,7 +64,9 @@ class Pin:
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise PinDamaged(f"the pin file {path} is damaged ({error}): remove it and run `make preview` again") from None
+            raise PinDamaged(
+                f"the pin file {path} is damaged ({error}): remove it and run `make preview` again"
+            ) from None
 
     @classmethod
     def _parse(cls, raw: Mapping[str, Any]) -> Self:

@@ -60,4 +60,6 @@ class Receipt:
         """Why this is not the receipt of that list and those peers; empty when it is."""
         other = Receipt.of(access, applied)
         pairs = [(name, getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__]
-        return [f"{name} is {ours} in the receipt, {theirs} in the list" for name, ours, theirs in pairs if ours != theirs]
+        return [
+            f"{name} is {ours} in the receipt, {theirs} in the list" for name, ours, theirs in pairs if ours != theirs
+        ]

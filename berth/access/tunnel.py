@@ -7,20 +7,9 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
 
-from berth.access.errors import SettingError, SubnetTooSmall
+from berth.access.errors import SubnetTooSmall
 
 node_host_number = 1
-
-
-def parse_subnet(text: str) -> IPv4Network:
-    """The tunnel's subnet; SettingError names the setting and what is allowed."""
-    try:
-        subnet = IPv4Network(text)
-    except ValueError as error:
-        raise SettingError(f"berth:access.tunnelSubnet is {text!r}: {error}; an IPv4 block such as 10.77.0.0/16 is allowed") from None
-    if subnet.prefixlen > 30:
-        raise SettingError(f"berth:access.tunnelSubnet is {text!r}: no room for a node and a peer, /30 is the smallest")
-    return subnet
 
 
 def slots(subnet: IPv4Network) -> int:

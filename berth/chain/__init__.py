@@ -4,7 +4,6 @@ Reading needs neither web3 nor eth_account (1.1 s and 0.6 s to import): a list o
 preview and by every node, so :mod:`berth.chain.endpoint` and :mod:`berth.chain.key_registry` stay with an
 HTTP pool and keccak.  web3 is imported when something is written, and nowhere but in this package.
 
-``settings``       which chain, from the stack's configuration
 ``endpoint``       JSON-RPC with time-outs, EIP-1898 blocks and clear errors
 ``artifacts``      compiled contracts
 ``create2``        addresses known before deployment, and the deployment

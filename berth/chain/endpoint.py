@@ -89,7 +89,9 @@ class Endpoint:
         if "error" in answer:
             raise self._refusal(method, answer["error"])
         if "result" not in answer:
-            raise ChainUnreachable(f"{self.url} answered {method} with neither result nor error: is it a JSON-RPC endpoint?")
+            raise ChainUnreachable(
+                f"{self.url} answered {method} with neither result nor error: is it a JSON-RPC endpoint?"
+            )
         return answer["result"]
 
     def check_chain(self) -> None:
@@ -135,8 +137,9 @@ class Endpoint:
             return
         self.check_chain()
         raise NoContract(
-            f"there is no contract at {normalize_address(address)} on chain {self.chain_id} ({self.url}), where {what} "
-            "should be: if the chain was started anew, `pulumi refresh` notices and the next `pulumi up` deploys it again"
+            f"there is no contract at {normalize_address(address)} on chain {self.chain_id} ({self.url}), where "
+            f"{what} should be: if the chain was started anew, `pulumi refresh` notices it, and the next `pulumi up` "
+            "deploys the contract again"
         )
 
     def _post(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -152,14 +155,18 @@ class Endpoint:
             )
             try:
                 raw = self._read(response, deadline, method)
-            finally:
-                response.release_conn()
+            except BaseException:
+                response.close()  # half read: nobody may get this connection from the pool
+                raise
+            response.release_conn()
+        except urllib3.exceptions.NewConnectionError as error:
+            raise ChainUnreachable(self._unreachable(error)) from None
         except (urllib3.exceptions.TimeoutError, TimeoutError):
             raise ChainUnreachable(
                 f"{self.url} did not answer {method} within {self.limits.call:g} s: is the chain overloaded or stopped?"
             ) from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise ChainUnreachable(f"{self.url} cannot be reached ({_reason(error)}): is the chain running there?") from None
+            raise ChainUnreachable(self._unreachable(error)) from None
         try:
             answer = json.loads(raw)
         except ValueError:
@@ -172,10 +179,14 @@ class Endpoint:
             raise ChainUnreachable(f"{self.url} answered {method} with HTTP {response.status}")
         return answer
 
+    def _unreachable(self, error: Exception) -> str:
+        reason = str(error).rsplit(": ", 1)[-1] or type(error).__name__
+        return f"{self.url} cannot be reached ({reason}): is the chain running there?"
+
     def _read(self, response: urllib3.BaseHTTPResponse, deadline: float, method: str) -> bytes:
         """The whole body: the deadline holds for all of it, an endpoint that drips cannot stretch it."""
         parts, size = [], 0
-        for part in response.stream(_chunk):
+        while part := response.read1(_chunk):
             parts.append(part)
             size += len(part)
             if time.monotonic() > deadline:
@@ -195,11 +206,6 @@ class Endpoint:
             code if isinstance(code, int) else 0,
             data if isinstance(data, str) else "",
         )
-
-
-def _reason(error: Exception) -> str:
-    text = str(error)
-    return text.rsplit(": ", 1)[-1] or type(error).__name__
 
 
 def _number(value: Any, method: str, url: str) -> int:

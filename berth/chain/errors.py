@@ -7,8 +7,7 @@
     │   ├── ChainUnreachable     no answer, or none in time, or not JSON-RPC
     │   └── BlockGone            the endpoint cannot answer for that block (reorg, pruned, not there yet)
     └── PermanentError           someone has to change something first
-        ├── SettingError         a setting of the chain is wrong
-        ├── WrongChain           the endpoint serves another chain
+            ├── WrongChain           the endpoint serves another chain
         ├── NoContract           there is no contract (of ours) at the address
         ├── CallFailed           the endpoint or the contract refused the call
         └── TransactionFailed    a transaction was refused or reverted
@@ -35,10 +34,6 @@ class ChainUnreachable(TemporaryError):
 
 class BlockGone(TemporaryError):
     """The endpoint knows no such block, or no longer has its state."""
-
-
-class SettingError(PermanentError):
-    """A setting of the chain is wrong: the message names key, value and what is allowed."""
 
 
 class WrongChain(PermanentError):

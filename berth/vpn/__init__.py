@@ -1,0 +1,13 @@
+"""The WireGuard node: applies the access list to one interface, and nothing else decides who is a peer.
+
+``settings``   from the environment
+``keys``       the node's key pair, made here and never leaving
+``interface``  creates wg0, by kernel module or wireguard-go
+``wireguard``  reads and changes the peers of an interface, through ``wg``
+``reconcile``  desired peers in, a transaction with read-back out
+``firewall``   what peers may reach, by nftables
+``store``      the last good list and the receipts, on the node's volume
+``agent``      owns the applied list, reads the chain, refuses what it cannot reproduce
+``api``        /health, /metrics and the control API
+``errors``     what can go wrong
+"""

@@ -1,0 +1,126 @@
+"""What may pass a node, by nftables in the node's own network namespace.
+
+Peers reach the allowed targets and, by ping, the node's tunnel address; not each other, not the node's services.
+Everything a node does not have to answer is dropped.  Only the table ``berth`` is ours: Docker keeps its own
+rules (for its DNS) in the same namespace.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+
+from berth.vpn.command import Runner
+from berth.vpn.errors import NodeError
+from berth.vpn.settings import Target
+
+table = "inet berth"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """``subnet``: the tunnel's.  ``sources``: who may call ``control_port`` (never through the tunnel)."""
+
+    interface: str
+    subnet: IPv4Network
+    address: str
+    listen_port: int
+    control_port: int
+    targets: tuple[Target, ...]
+    sources: tuple[IPv4Network, ...]
+
+
+def render(policy: Policy, gateways: Iterable[str]) -> str:
+    """The rules as one nft transaction: the old table goes and the new one comes at once, with no gap between."""
+    tunnel = f'iifname "{policy.interface}"'
+    control = sorted({*gateways, *map(str, policy.sources)})
+    allowed = [f'{tunnel} oifname != "{policy.interface}" {_match(target)} accept' for target in policy.targets]
+    callers = [f"ip saddr {{ {', '.join(control)} }} tcp dport {policy.control_port} accept"] if control else []
+    chains = {
+        # Before routing and before connections are known, so that no established flow lets a forged packet in.
+        "prerouting": [
+            "type filter hook prerouting priority -300; policy accept;",
+            f"{tunnel} ip saddr != {policy.subnet} drop",
+            f"{tunnel} ip saddr {policy.address} drop",
+            f"{tunnel} meta nfproto != ipv4 drop",
+            f'iifname != {{ "lo", "{policy.interface}" }} ip saddr {policy.subnet} drop',
+        ],
+        "input": [
+            "type filter hook input priority 0; policy drop;",
+            'iifname "lo" accept',
+            f"{tunnel} ip daddr {policy.address} icmp type echo-request accept",
+            f"{tunnel} drop",
+            "ct state established,related accept",
+            f"udp dport {policy.listen_port} accept",
+            "icmp type echo-request accept",
+            *callers,
+        ],
+        "forward": [
+            "type filter hook forward priority 0; policy drop;",
+            # Before anything is accepted: replies between peers are no better than requests.
+            f'{tunnel} oifname "{policy.interface}" drop',
+            # Paths inside have a larger MTU than the tunnel, and path MTU discovery is often filtered.
+            "tcp flags syn tcp option maxseg size set rt mtu",
+            "ct state established,related accept",
+            *allowed,
+        ],
+        "postrouting": [
+            "type nat hook postrouting priority 100; policy accept;",
+            # Machines inside need no route to the tunnel.
+            f'oifname != "{policy.interface}" ip saddr {policy.subnet} masquerade',
+        ],
+    }
+    lines = [f"table {table}", f"delete table {table}", f"table {table} {{"]
+    for name, rules in chains.items():
+        lines += [f"  chain {name} {{", *(f"    {rule}" for rule in rules), "  }"]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _match(target: Target) -> str:
+    where = f"ip daddr {target.network}"
+    if target.protocol == "any":
+        return where
+    if target.protocol == "icmp":
+        return f"{where} icmp type echo-request"
+    if target.all_ports:
+        return f"{where} meta l4proto {target.protocol}"
+    first, last = target.ports
+    return f"{where} {target.protocol} dport {first if first == last else f'{first}-{last}'}"
+
+
+class Firewall:
+    """The policy, loaded."""
+
+    def __init__(self, policy: Policy, run: Runner) -> None:
+        self._policy, self._run = policy, run
+        self._loaded = ""
+
+    def load(self) -> None:
+        """Put the rules in force; the rules before stay in force when that fails."""
+        self._run(["nft", "-f", "-"], stdin=render(self._policy, self._gateways()))
+        self._loaded = self._list()
+
+    def ensure(self) -> None:
+        """Load the rules unless they are in force as loaded."""
+        try:
+            self.check()
+        except NodeError:
+            self.load()
+
+    def check(self) -> str:
+        """NodeError unless the rules in force are those that were loaded."""
+        if self._list() != self._loaded or not self._loaded:
+            raise NodeError(
+                f"the rules of nft table {table} were changed by hand: the next change of the list puts them back"
+            )
+        return f"{len(self._policy.targets)} targets allowed"
+
+    def _list(self) -> str:
+        return self._run(["nft", "--stateless", "list", "table", *table.split()])
+
+    def _gateways(self) -> Sequence[str]:
+        """The default gateways: in a container, the host, through which published ports are reached."""
+        routes = json.loads(self._run(["ip", "-json", "-4", "route", "show", "default"]) or "[]")
+        return [route["gateway"] for route in routes if "gateway" in route]

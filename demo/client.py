@@ -79,7 +79,9 @@ class Client:
         self.public_key = self.run("wg pubkey < /etc/wireguard/private.key").strip()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._container is not None:
             self._container.remove(force=True)
         self._docker.close()

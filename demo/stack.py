@@ -59,5 +59,3 @@ class Stack:
             capture_output=True,
             check=False,
         )
-
-

@@ -17,6 +17,11 @@ import docker
 import httpx
 import pytest
 
+from berth.chain.dev import Wallet, fresh_public_key, fund
+from berth.chain.transactions import Sender
+from demo.story import Deployment
+from providers.settings import anvil_key
+
 root = Path(__file__).resolve().parents[2]
 stack = "e2e"
 
@@ -128,3 +133,37 @@ class Node:
         answer.raise_for_status()
         state: dict[str, Any] = answer.json()
         return state
+
+
+@pytest.fixture
+def node(pulumi: Pulumi) -> Node:
+    """The first node's control API."""
+    first = pulumi.outputs()["nodes"][0]
+    return Node(first["controlUrl"], first["controlToken"])
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A funded wallet with a pass and a key that no client uses."""
+
+    sender: Sender
+    token: int
+    key: str
+
+
+@pytest.fixture
+def two_passes(pulumi: Pulumi, node: Node) -> list[Holder]:
+    """Two new passes with registered keys, applied to the node."""
+    deployment = Deployment(pulumi.outputs())
+    operator = Sender(deployment.endpoint, anvil_key)
+    holders = []
+    for _ in range(2):
+        wallet = Wallet.fresh()
+        fund(deployment.endpoint, wallet.address)
+        sender = Sender(deployment.endpoint, wallet.key)
+        token = deployment.passes.mint(operator, wallet.address)
+        key = fresh_public_key()
+        deployment.registry.register(sender, token, key)
+        holders.append(Holder(sender, token, key))
+    pulumi.expect("up", "--yes", "--skip-preview")
+    return holders

@@ -9,6 +9,7 @@ HTTP pool and keccak.  web3 is imported when something is written, and nowhere b
 ``create2``        addresses known before deployment, and the deployment
 ``key_registry``, ``access_pass``, ``node_registry``   our contracts
 ``eip712``         the message that a holder signs to register a key without paying gas
+``accounts``       which account a private key belongs to
 ``transactions``   signing and sending
 ``dev``            what demos and tests need on a local chain
 """

@@ -11,10 +11,11 @@ import time
 from dataclasses import dataclass, field
 
 from berth.chain.access_pass import AccessPass
+from berth.chain.accounts import address_of
 from berth.chain.eip712 import register_message, sign
 from berth.chain.endpoint import Endpoint
 from berth.chain.key_registry import KeyRegistry
-from berth.chain.transactions import Receipt, Sender, address_of
+from berth.chain.transactions import Receipt, Sender
 
 ether = 10**18
 

@@ -11,7 +11,6 @@ from typing import Any, Final, cast
 from eth_abi.abi import decode
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
-from eth_utils import ValidationError
 from hexbytes import HexBytes
 from web3 import Web3
 from web3.exceptions import TimeExhausted, Web3Exception
@@ -19,9 +18,10 @@ from web3.providers.base import JSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse, TxParams
 
 from berth.chain import abi
+from berth.chain.accounts import address_of
 from berth.chain.artifacts import Artifact, load
 from berth.chain.endpoint import Endpoint
-from berth.chain.errors import CallFailed, PermanentError, TransactionFailed
+from berth.chain.errors import CallFailed, TransactionFailed
 
 mined_within: Final = 60.0  # seconds
 _poll: Final = 0.05  # seconds
@@ -66,11 +66,6 @@ def connect(endpoint: Endpoint) -> Web3:
     return Web3(_EndpointProvider(endpoint))
 
 
-def address_of(key: str) -> str:
-    """The account (EIP-55 address) of a private key; PermanentError, which does not show it, when it is none."""
-    return str(_account(key).address)
-
-
 @dataclass(frozen=True)
 class Sender:
     """An account that signs here; ``key`` is 0x and 64 hex digits and is never shown."""
@@ -113,7 +108,7 @@ class Sender:
 
     def _submit(self, to: str, data: bytes) -> HexBytes:
         eth = self._web3.eth
-        account = _account(self.key)
+        account = cast(LocalAccount, Account.from_key(self.key))
         for left in reversed(range(_tries)):
             transaction: TxParams = {
                 "from": account.address,
@@ -147,14 +142,6 @@ class Sender:
             )
         logs = tuple(Log(log["address"], tuple(map(bytes, log["topics"])), bytes(log["data"])) for log in mined["logs"])
         return Receipt(sent.to_0x_hex(), mined["blockNumber"], mined["gasUsed"], logs)
-
-
-def _account(key: str) -> LocalAccount:
-    try:
-        account: LocalAccount = Account.from_key(key)
-    except (ValueError, TypeError, AttributeError, ValidationError):  # their messages show the key
-        raise PermanentError("the private key is not valid: 0x and 64 hex digits are needed") from None
-    return account
 
 
 def _refusal(error: CallFailed, artifact: Artifact | None) -> str:

@@ -1,0 +1,90 @@
+"""Who may join: the access list of this moment, read from the chain and declared once."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pulumi
+
+from berth.access.errors import BlockGone, ListMoved
+from berth.access.model import AccessList as List
+from berth.access.pin import Pin, pin_file
+from berth.access.read import read_access_list
+from berth.chain.endpoint import Endpoint
+from components.base import Component
+from providers.access_list import AccessList, inputs_of
+from providers.contract import Contract
+from providers.settings import AccessSettings, ChainSettings
+
+
+@dataclass(frozen=True)
+class AccessControlArgs:
+    """``registry``: the KeyRegistry; the list is read once it has code."""
+
+    chain: ChainSettings
+    access: AccessSettings
+    registry: Contract
+
+
+class AccessControl(Component):
+    """Reads the list and declares it.
+
+    While the contracts are still to be deployed the list is unknown, which is legitimate; afterwards a
+    failed read fails the program, it never looks like an empty list.
+    """
+
+    digest: pulumi.Output[str]
+    """The list's Merkle root, which the nodes are asked to reach."""
+    block: pulumi.Output[dict[str, Any]]
+    """{number, hash} at which the list was confirmed when it last changed."""
+    count: pulumi.Output[int]
+    """How many passes count."""
+
+    def __init__(self, name: str, args: AccessControlArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("berth:access:AccessControl", name, opts)
+        pin, preview = pin_file(), pulumi.runtime.is_dry_run()
+        if preview and pin is not None:
+            pin.unlink(missing_ok=True)  # a preview that reads nothing must not leave an older one's pin
+
+        async def read(ready: list[Any]) -> dict[str, Any]:
+            access, said = await asyncio.to_thread(_read, args, ready[0], pin, preview)
+            pulumi.log.info(said, self)
+            return inputs_of(access)
+
+        # The code hash is known once there is code: until then there is nothing to read.
+        declared = pulumi.Output.all(args.registry.address, args.registry.codeHash).apply(read)
+        self.list = AccessList("access-list", declared, self.child(depends_on=[args.registry]))
+        self.digest, self.block = self.list.digest, self.list.block
+        self.count = declared["entries"].apply(len)
+        self.register_outputs({"digest": self.digest, "block": self.block, "count": self.count})
+
+
+def _read(args: AccessControlArgs, registry: str, pin: Path | None, preview: bool) -> tuple[List, str]:
+    """The list, and a sentence on where it comes from."""
+    endpoint = Endpoint(args.chain.rpc_url, args.chain.chain_id)
+    access = read_access_list(endpoint, registry, args.access.tunnel_subnet, at=args.chain.finality)
+    said = f"access list of block {access.block.number} ({access.block.hash}): {len(access.entries)} passes"
+    if pin is not None and preview:
+        Pin.of(access).write(pin)
+        return access, f"{said}, pinned for the update"
+    if pin is not None and (pinned := Pin.read(pin)) is not None:
+        _require_canonical(endpoint, pinned)
+        pinned.compare(access)
+        return access, f"{said}, as it was shown at block {pinned.block.number}"
+    return access, f"{said}, read anew"
+
+
+def _require_canonical(endpoint: Endpoint, pin: Pin) -> None:
+    """ListMoved when the chain no longer has the block that was shown: what it said cannot be relied on."""
+    try:
+        found = endpoint.block(pin.block.number)
+    except BlockGone:
+        found = None
+    if found != pin.block:
+        raise ListMoved(
+            f"block {pin.block} of the preview is no longer on chain {pin.chain_id} (a reorganisation, or a chain "
+            "started anew): run `make preview` again"
+        )

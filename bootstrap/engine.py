@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bootstrap import apt
 from bootstrap.errors import SetupError
+from bootstrap.shell import Outcome
 from bootstrap.step import Context
 
 CHOICES = ("", "embedded", "cli")
@@ -72,22 +73,25 @@ class Engine:
         return f"embedded ({reason})"
 
     def _install(self, context: Context) -> None:
-        shell = context.shell
         context.note("looking for Pulumi's installer")
-        if shell.which("curl") is None and shell.which("wget") is None:
+        done = self._run_installer(context)
+        reached = "reached" in done.output
+        if not done.ok and reached and not any(context.shell.which(name) for name in ("curl", "wget")):
             apt.install(context, "curl")  # the installer downloads with one of the two
-        done = shell.run_once_heard(
-            str(context.venv / "bin" / "python"), "-c", INSTALL, str(context.home / "pulumi"),
-            first=REACH_LIMIT, limit=600, cue="reached",
-        )  # fmt: skip
+            done = self._run_installer(context)
         if not done.ok:
-            reached = "reached" in done.output
             raise SetupError(
                 "Pulumi's installer failed" if reached else "Pulumi's installer is out of reach",
                 "install the Pulumi CLI by hand, or use the embedded engine (BERTH_ENGINE=embedded)",
                 done.excerpt,
             )
         self._plugin(context, str(own_cli(context)))
+
+    def _run_installer(self, context: Context) -> Outcome:
+        return context.shell.run_once_heard(
+            str(context.venv / "bin" / "python"), "-c", INSTALL, str(context.home / "pulumi"),
+            first=REACH_LIMIT, limit=600, cue="reached",
+        )  # fmt: skip
 
     def _plugin(self, context: Context, command: str) -> None:
         """Get the Docker plugin now, so that its absence is told here and not in the middle of an update."""

@@ -63,6 +63,8 @@ class Teller:
         self._live = self._stream.isatty()
 
     def begin(self, step: Step, doing: str = "") -> None:
+        if not doing and not self._live:
+            return
         line = f"  {step.name:<{NAME_WIDTH}} {doing or '...'}"
         self._stream.write(f"\r\x1b[K{line[:110]}" if self._live else f"{line}\n")
         self._stream.flush()

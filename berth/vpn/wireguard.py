@@ -25,7 +25,7 @@ removal_chunk: Final = 500  # keys per command: about 30 KB of arguments, of the
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """One peer.  ``keepalive`` in seconds, 0 for off; ``handshake`` as Unix time, 0 for never; bytes as counted here."""
+    """One peer.  ``keepalive`` in seconds, 0 for off; ``handshake`` as Unix time, 0 for never; bytes as seen here."""
 
     key: str
     allowed: tuple[str, ...]

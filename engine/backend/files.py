@@ -38,4 +38,6 @@ def write_atomic(path: Path, text: str, *, backup: bool = False, mode: int = 0o6
         if temporary:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
-        raise EngineError(f"cannot write {path}: {error.strerror or error}; what was there before is unchanged") from error
+        raise EngineError(
+            f"cannot write {path}: {error.strerror or error}; what was there before is unchanged"
+        ) from error

@@ -47,4 +47,3 @@ def forget(location: Location, stack: str) -> None:
     for directory in (location.history(stack), location.locks(stack)):
         if directory.exists():
             shutil.rmtree(directory)
-

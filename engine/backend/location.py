@@ -27,10 +27,12 @@ class Location:
         self.url = from_environment or project.backend_url
         if not self.url:
             raise ConfigurationError(
-                f"no backend is set: write `backend: {{url: \"file://.\"}}` into {project.path}, or set PULUMI_BACKEND_URL"
+                f"no backend is set: write `backend: {{url: 'file://.'}}` into {project.path} or set PULUMI_BACKEND_URL"
             )
         if not self.url.startswith("file://"):
-            raise ConfigurationError(f"backend '{self.url}' is not supported: the embedded engine keeps state in file:// only")
+            raise ConfigurationError(
+                f"backend '{self.url}' is not supported: the embedded engine keeps state in file:// only"
+            )
         folder = Path(self.url.removeprefix("file://") or "/").expanduser()
         self.root = ((cwd if from_environment else project.root) / folder).resolve() / ".pulumi"
 
@@ -40,7 +42,9 @@ class Location:
         if not meta.exists():
             write_atomic(meta, "version: 1\n", mode=0o644)
         elif meta.read_text(encoding="utf-8").strip() != "version: 1":
-            raise ConfigurationError(f"{meta}: this backend's layout is not version 1: upgrade it with Pulumi's CLI first")
+            raise ConfigurationError(
+                f"{meta}: this backend's layout is not version 1: upgrade it with Pulumi's CLI first"
+            )
 
     def stack_file(self, stack: str) -> Path:
         return self.root / "stacks" / self.project.name / f"{stack}.json"
@@ -63,7 +67,9 @@ class Location:
         parts = reference.split("/")
         name = parts[-1]
         if len(parts) > 3 or (len(parts) > 1 and parts[0] != "organization"):
-            raise ConfigurationError(f"'{reference}' is not a stack of this backend: write organization/<project>/<stack>")
+            raise ConfigurationError(
+                f"'{reference}' is not a stack of this backend: write organization/<project>/<stack>"
+            )
         if len(parts) == 3 and parts[1] != self.project.name:
             raise ConfigurationError(f"stack '{reference}' belongs to another project than {self.project.path}")
         if not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", name):
@@ -82,9 +88,13 @@ class Location:
         if not self.stack_file(name).exists():
             compressed = next((p for e in ("gz", "zst") if (p := Path(f"{self.stack_file(name)}.{e}")).exists()), None)
             if compressed:
-                raise ConfigurationError(f"{compressed}: compressed state is not supported here: export it with Pulumi's CLI")
+                raise ConfigurationError(
+                    f"{compressed}: compressed state is not supported here: export it with Pulumi's CLI"
+                )
             known = ", ".join(self.stacks()) or "none"
-            raise StackNotFound(f"no stack named '{name}' found (there are: {known}); make it with `pulumi stack init {name}`")
+            raise StackNotFound(
+                f"no stack named '{name}' found (there are: {known}); make it with `pulumi stack init {name}`"
+            )
         return name
 
     @property
@@ -99,7 +109,9 @@ class Location:
         try:
             data = json.loads(self._workspace.read_text(encoding="utf-8"))
         except (ValueError, OSError) as error:
-            raise EngineError(f"cannot read {self._workspace} ({error}): select the stack again after removing it") from error
+            raise EngineError(
+                f"cannot read {self._workspace} ({error}): select the stack again after removing it"
+            ) from error
         return data if isinstance(data, dict) else {}
 
     def selected(self) -> str | None:

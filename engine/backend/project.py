@@ -93,9 +93,9 @@ class StackConfig:
         self.path = project.root / project.stack_config_dir / f"Pulumi.{stack}.yaml"
         self.project, self.stack = project, stack
         self._data = yamlfile.load(self.path) if self.path.exists() else {}
-        if provider := self._data.get("secretsprovider"):
-            if provider not in ("passphrase", "default"):
-                raise ConfigurationError(f"{self.path}: secretsprovider '{provider}' is not supported, only 'passphrase'")
+        provider = self._data.get("secretsprovider")
+        if provider not in (None, "", "passphrase", "default"):
+            raise ConfigurationError(f"{self.path}: secretsprovider '{provider}' is not supported, only 'passphrase'")
         if self._data.get("environment"):
             raise ConfigurationError(f"{self.path}: 'environment' (Pulumi ESC) is not supported by the embedded engine")
         self.values: dict[str, Any] = self._data.get("config") or {}
@@ -139,7 +139,11 @@ class StackConfig:
                 )
             value = self.values.get(full, default)
             wanted = _types.get(str(entry.get("type", "")))
-            if wanted and not is_secure(value) and not (isinstance(value, wanted) or wanted in (int, bool) and isinstance(value, str)):
+            if (
+                wanted
+                and not is_secure(value)
+                and not (isinstance(value, wanted) or (wanted in (int, bool) and isinstance(value, str)))
+            ):
                 raise ConfigurationError(f"configuration value '{key}' must be of type {entry['type']}, not {value!r}")
             result[full] = value
         return result | {self._checked(str(key)): value for key, value in self.values.items()}
@@ -156,32 +160,30 @@ class StackConfig:
         """The value at ``path`` (full key first), or KeyError."""
         value: Any = self.merged()
         for step in path:
-            if isinstance(value, dict) and isinstance(step, str) and step in value:
-                value = value[step]
-            elif isinstance(value, list) and isinstance(step, int) and 0 <= step < len(value):
-                value = value[step]
-            else:
+            inside = isinstance(value, list if isinstance(step, int) else dict)
+            if not inside or step not in (range(len(value)) if isinstance(step, int) else value):
                 raise KeyError(step)
+            value = value[step]
         return value
 
     def set(self, path: Path_, value: Any) -> None:
         """Set the value at ``path``, making maps and lists on the way, and write the file."""
-        root = {"": self.values.get(str(path[0]))} if len(path) > 1 else {"": None}
+        root: dict[str, Any] = {"": self.values.get(str(path[0])) if len(path) > 1 else None}
         holder: Any = root
         key: str | int = ""
         for step in path[1:]:
-            inner = holder[key]
-            if inner is None or key == "" and not isinstance(inner, dict | list):
-                inner = holder[key] = [] if isinstance(step, int) else {}
-            if not isinstance(inner, list if isinstance(step, int) else dict):
-                raise ConfigurationError(f"'{key}' is not {'a list' if isinstance(step, int) else 'a map'}: cannot set {step!r}")
-            if isinstance(step, int):
-                if step > len(inner):
-                    raise ConfigurationError(f"index {step} is out of range: the list has {len(inner)} element(s)")
-                if step == len(inner):
-                    inner.append(None)
-            else:
+            inner: Any = holder[key]
+            kind: type = list if isinstance(step, int) else dict
+            if inner is None or (key == "" and not isinstance(inner, dict | list)):
+                inner = holder[key] = kind()
+            if type(inner) is not kind:
+                raise ConfigurationError(f"'{key or path[0]}' is not a {kind.__name__}: cannot set {step!r} in it")
+            if isinstance(step, str):
                 inner.setdefault(step, None)
+            elif step == len(inner):
+                inner.append(None)
+            elif step > len(inner):
+                raise ConfigurationError(f"index {step} is out of range: the list has {len(inner)} element(s)")
             holder, key = inner, step
         holder[key] = value
         self._write(["config", str(path[0])], root[""])

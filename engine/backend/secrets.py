@@ -61,7 +61,7 @@ class PassphraseManager:
     def unlock(self) -> bytes:
         """The key.  Raises :class:`WrongPassphrase`, :class:`ConfigurationError`."""
         if self._key is None:
-            version, salt, check = (self.salt_state.split(":", 2) + ["", ""])[:3]
+            version, salt, check = [*self.salt_state.split(":", 2), "", ""][:3]
             try:
                 if version != "v1" or not check:
                     raise ValueError

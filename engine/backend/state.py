@@ -54,7 +54,7 @@ class StateFile:
         resources, pending = latest.pop("resources", None) or [], latest.pop("pending_operations", None) or []
         snapshot = Snapshot(metadata=latest.pop("metadata", None) or {})
         self._latest = latest
-        manager = self._manager_of(latest.get("secrets_providers"))
+        manager = self.manager_of(latest.get("secrets_providers"))
         position = "resources"
 
         def open_(urn: str, name: str) -> codec.Open:
@@ -94,8 +94,8 @@ class StateFile:
         if data["version"] != 3 or data.get("features"):
             features = ", ".join(data.get("features") or []) or "none"
             raise EngineError(
-                f"{self.path}: state of version {data['version']} (features: {features}) is not supported by the embedded "
-                f"engine, only version 3; use Pulumi's CLI for this stack"
+                f"{self.path}: state of version {data['version']} (features: {features}) is not supported by this "
+                "embedded engine, only version 3: use Pulumi's CLI for this stack"
             )
         return data
 
@@ -135,7 +135,11 @@ class StateFile:
     def _resource(self, resource: Resource, kept: dict[int, tuple[PropertyMap, str]]) -> str:
         def properties(name: str, values: PropertyMap) -> str:
             known = self._encoded.get(id(values))  # the entry holds the map, so its id is not used again
-            text = known[1] if known else codec.dumps(codec.encode(values, lambda plain: self._seal(resource.urn, name, plain)))
+            text = (
+                known[1]
+                if known
+                else codec.dumps(codec.encode(values, lambda plain: self._seal(resource.urn, name, plain)))
+            )
             kept[id(values)] = (values, text)
             return text
 
@@ -149,7 +153,8 @@ class StateFile:
             sealed = self._ciphertexts[urn, name, plain] = self.secrets.encrypt(plain)
         return {"ciphertext": sealed}
 
-    def _manager_of(self, providers: dict[str, Any] | None) -> PassphraseManager | None:
+    def manager_of(self, providers: dict[str, Any] | None) -> PassphraseManager | None:
+        """Who decrypts a deployment with these ``secrets_providers``."""
         if not providers:
             return None
         if providers.get("type") != "passphrase":

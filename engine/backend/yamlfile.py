@@ -14,13 +14,17 @@ from engine.backend.errors import ConfigurationError
 class _Loader(yaml.SafeLoader):
     """PyYAML's defaults would read ``on`` as true, ``12:30`` as 750 and a date as an object."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    yaml_implicit_resolvers = {}  # noqa: RUF012 - as PyYAML declares it
 
 
 for _tag, _pattern, _first in (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+.0123456789"),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
     ("null", r"~|null|Null|NULL|", "~nN\0"),
     ("merge", r"<<", "<"),
 ):
@@ -40,7 +44,7 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
 def load(path: Path) -> dict[str, Any]:
     """The file's mapping (empty for an empty file).  Raises :class:`ConfigurationError` with line and column."""
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+        data = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is not valid YAML: {error}") from error
     if data is None:
@@ -54,7 +58,7 @@ def edited(text: str, path: list[str], value: Any, expected: dict[str, Any]) -> 
     """:func:`replace_entry`, or the whole file anew where that would not give ``expected`` (aliases, odd layout)."""
     new = replace_entry(text, path, value)
     try:
-        if (yaml.load(new, _Loader) or {}) == expected:  # noqa: S506 - a SafeLoader
+        if (yaml.load(new, _Loader) or {}) == expected:
             return new
     except yaml.YAMLError:
         pass  # comments are lost below, values never
@@ -92,7 +96,7 @@ def replace_entry(text: str, path: list[str], value: Any) -> str:
 
 def _rewrite(text: str, path: list[str], depth: int, value: Any) -> str:
     """Write the entry at ``path[:depth]`` anew, in block style."""
-    old: Any = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    old: Any = yaml.load(text, _Loader)
     for key in path[:depth]:
         old = old[key]
     merged = old if isinstance(old, dict) else {}

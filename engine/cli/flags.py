@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -12,20 +13,17 @@ import click
 from engine.backend.errors import ConfigurationError
 
 # What the real CLI has and this engine has not (yet): refused by name, so that nobody wonders about a typing error.
-_elsewhere = set(
-    """ --attach-debugger --client --clear-pending-creates --config --config-file --config-path --continue-on-error --copilot
-    --debug --disable-integrity-checking --emoji --event-log --exclude --exclude-dependents --exec-agent --exec-kind
-    --expect-no-changes --fully-qualify-stack-names --ignore-protect --import-file --import-pending-creates --logflow
-    --logtostderr --memprofilerate --neo --otel-traces --output --plaintext --plan --policy-pack --policy-pack-config
-    --profiling --raw --remove --remove-backups --preserve-config --replace --run-program --save-plan --secrets-provider
-    --show-config --show-full-output --show-ids --show-name --show-policy-remediations --show-reads --show-replacement-steps
-    --show-sames --show-urns --skip-config-validation --skip-pending-creates --skip-plugin-pre-install --strict
-    --suppress-outputs --suppress-permalink --suppress-progress --target --target-dependents --target-replace --tracing
-    --type --urns --verbose --version -c -d -e -Q -t -v -x """.split()
+_elsewhere = re.compile(
+    "--(attach-debugger|client|clear-pending-creates|config(-file|-path)?|continue-on-error|copilot|debug"
+    "|disable-integrity-checking|emoji|event-log|exclude(-dependents)?|exec-(agent|kind)|expect-no-changes"
+    "|fully-qualify-stack-names|ignore-protect|import-(file|pending-creates)|logflow|logtostderr|memprofilerate|neo"
+    "|otel-traces|output|plan|policy-pack(-config)?|preview-only|profiling|raw|remove(-backups)?|replace|run-program"
+    "|save-plan|secrets-provider|show-[a-z-]+|skip-[a-z-]+|strict|suppress-[a-z]+|target(-dependents|-replace)?|tracing"
+    "|type|urns|verbose)|-[cdeQtvx]"
 )
-_other_verbs = set(
-    """ about ai api auth cloud console convert deployment do env events import install login logout logs neo new org
-    package plugin policy project schema state template trace watch whoami """.split()
+_other_verbs = re.compile(
+    "about|ai|api|auth|cloud|console|convert|deployment|do|env|events|import|install|login|logout|logs|neo|new|org"
+    "|package|plugin|policy|project|schema|state|template|trace|watch|whoami"
 )
 
 
@@ -45,8 +43,10 @@ def refuse(error: click.UsageError) -> NoReturn:
     command = error.ctx.command_path if error.ctx else "pulumi"
     if isinstance(error, click.NoSuchOption):
         name = error.option_name
-        if name in _elsewhere:
-            raise ConfigurationError(f"{name} is a flag of Pulumi's CLI that the embedded engine does not have: nothing was done")
+        if _elsewhere.fullmatch(name):
+            raise ConfigurationError(
+                f"{name} is a flag of Pulumi's CLI that the embedded engine does not have: nothing was done"
+            )
         raise ConfigurationError(f"unknown flag: {name}; see `{command} --help`")
     raise ConfigurationError(f"{error.format_message()}; see `{command} --help`")
 
@@ -64,9 +64,13 @@ class Group(click.Group):
 
     command_class = Command
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] in _other_verbs and ctx.parent is None:
-            raise ConfigurationError(f"`pulumi {args[0]}` is a command of Pulumi's CLI that the embedded engine does not have")
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and ctx.parent is None and _other_verbs.fullmatch(args[0]):
+            raise ConfigurationError(
+                f"`pulumi {args[0]}` is a command of Pulumi's CLI that the embedded engine does not have"
+            )
         return super().resolve_command(ctx, args)
 
 

@@ -29,7 +29,9 @@ class Session:
 
     @property
     def interactive(self) -> bool:
-        return not self.flags.non_interactive and not os.environ.get("CI") and sys.stdin.isatty() and sys.stdout.isatty()
+        return (
+            not self.flags.non_interactive and not os.environ.get("CI") and sys.stdin.isatty() and sys.stdout.isatty()
+        )
 
     @property
     def color(self) -> bool:
@@ -68,7 +70,9 @@ class Session:
         salt = self.config.salt
         if not salt:
             salt = StateFile(self.location.stack_file(self.stack), self.qualified, None).salt()
-            manager = PassphraseManager(salt, lambda: self.phrase) if salt else PassphraseManager.new(lambda: self.phrase)
+            manager = (
+                PassphraseManager(salt, lambda: self.phrase) if salt else PassphraseManager.new(lambda: self.phrase)
+            )
             manager.unlock()
             self.config.set_salt(manager.salt_state)
             return manager

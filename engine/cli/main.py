@@ -1,0 +1,162 @@
+"""The root command.  Errors end here: a message on standard error and Pulumi's exit codes."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from engine.backend.errors import Cancelled, EngineError
+from engine.cli.flags import Command, Flags, Group, refuse, shared
+
+
+class _Root(Group):
+    """Loads ``stack`` and ``config`` only when asked for: start-up time is felt."""
+
+    _groups = ("config", "stack")
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*self.commands, *self._groups])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == "stack":
+            from engine.cli.stack import stack
+
+            return stack
+        if cmd_name == "config":
+            from engine.cli.config import config
+
+            return config
+        return super().get_command(
+            ctx, {"update": "up", "pre": "preview", "dn": "destroy", "down": "destroy"}.get(cmd_name, cmd_name)
+        )
+
+
+@click.group(cls=_Root, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, help="Print the version.")
+@shared
+@click.pass_context
+def root(ctx: click.Context, flags: Flags, version: bool) -> None:
+    """Pulumi's verbs, carried out by an embedded engine in Python."""
+    if version:
+        click.echo(_version())
+    elif ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def _operation(verb: str, *, asks: bool) -> Callable[[Callable[..., None]], Command]:
+    """Declare one of the four operations with its flags."""
+
+    def make(function: Callable[..., None]) -> Command:
+        def callback(flags: Flags, /, **given: Any) -> None:
+            from engine.cli.operations import operate
+            from engine.cli.session import Session
+
+            given["parallel"] = 16 if given["parallel"] is None else given["parallel"]
+            operate(Session(flags), verb, **{"refresh": False, **given})  # type: ignore[arg-type]
+
+        decorated = shared(callback)
+        options = [
+            click.option("--diff", is_flag=True, help="Show what changes in each resource."),
+            click.option("--message", "-m", default="", help="A note for the history."),
+            click.option("--parallel", "-p", type=int, help="Steps at the same time [16]."),
+        ]
+        if verb != "refresh":
+            options.append(click.option("--refresh", "-r", is_flag=True, help="Look at what is really there first."))
+        if asks:
+            options.append(click.option("--skip-preview", "-f", is_flag=True, help="Do not preview first."))
+        else:
+            options.append(click.option("--json", "-j", is_flag=True, help="The whole preview as JSON."))
+        for option in options:
+            decorated = option(decorated)
+        return root.command(function.__name__, cls=Command, help=function.__doc__)(decorated)  # type: ignore[return-value]
+
+    return make
+
+
+@_operation("update", asks=True)
+def up() -> None:
+    """Create or update the stack's resources."""
+
+
+@_operation("preview", asks=False)
+def preview() -> None:
+    """Show what `up` would do."""
+
+
+@_operation("refresh", asks=True)
+def refresh() -> None:
+    """Bring the state in line with what is really there."""
+
+
+@_operation("destroy", asks=True)
+def destroy() -> None:
+    """Delete all of the stack's resources; the stack itself stays."""
+
+
+@root.command(cls=Command)
+@shared
+def version(flags: Flags) -> None:
+    """Print the version, and which engine this is."""
+    click.echo(_version())
+
+
+@root.command(cls=Command)
+@click.argument("name", required=False)
+@shared
+def cancel(flags: Flags, name: str | None) -> None:
+    """Remove the locks of a stack whose operation is gone."""
+    from engine.backend import locks
+    from engine.cli.session import Session, say
+
+    flags.stack = name or flags.stack
+    session = Session(flags)
+    directory = session.location.locks(session.stack)
+    held = locks.read(directory)
+    if not held:
+        say(f"the stack '{session.stack}' is not locked")
+        return
+    if not flags.yes and any(not lock.dead for lock in held):
+        who = "; ".join(str(lock) for lock in held)
+        if (
+            session.confirm(f"Locked by {who}. If that is still running, the state may be lost. Remove the lock?")
+            == "no"
+        ):
+            raise Cancelled("confirmation declined, the lock stays")
+    for lock in locks.cancel(directory):
+        say(f"removed the lock of {lock}")
+
+
+def _version() -> str:
+    return f"v{importlib.metadata.version('pulumi')} (embedded engine in Python, not Pulumi's CLI)"
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run one command and leave the process with its exit code."""
+    code = _run(args)
+    sys.stdout.flush()
+    if code == 130:
+        os._exit(code)  # stopped by the second Ctrl-C: threads of running steps must not hold the process
+    sys.exit(code)
+
+
+def _run(args: list[str] | None) -> int:
+    try:
+        try:
+            root.main(args=args, prog_name="pulumi", standalone_mode=False, obj=Flags())
+        except click.UsageError as error:
+            refuse(error)
+    except EngineError as error:
+        click.echo(f"error: {error}", err=True)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("error: stopped", err=True)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing to tell it
+        return 1
+    return 0

@@ -1,0 +1,87 @@
+"""The live tree of a terminal: a row per resource that changes, redrawn in place, printed once more when done."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from engine.display import words
+from engine.display.board import Board, Row
+from engine.display.summary import summary
+from engine.events import Event
+
+
+class Tree:
+    def __init__(self, out: TextIO, color: bool) -> None:
+        self._out, self._color = out, color
+        self._board = Board()
+        self._lock = threading.Lock()  # events and the redrawing thread
+        self._console = Console(file=out, highlight=False, markup=False, color_system="auto" if color else None)
+        self._live = Live(
+            get_renderable=self._render,
+            console=self._console,
+            refresh_per_second=8,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._live.start()
+
+    def __call__(self, event: Event) -> None:
+        with self._lock:
+            self._board.take(event)
+
+    def close(self) -> None:
+        self._live.stop()
+        with self._lock:
+            self._console.print(self._table(final=True))
+        for line in summary(self._board, self._color):
+            self._out.write(line + "\n")
+        self._out.flush()
+
+    def _render(self) -> Table:
+        with self._lock:
+            return self._table(final=False)
+
+    def _table(self, *, final: bool) -> Table:
+        preview = self._board.preview
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=True)
+        table.add_column("     Type", no_wrap=True)
+        table.add_column("Name", no_wrap=True)
+        table.add_column("Plan" if preview else "Status", no_wrap=True)
+        table.add_column("Info", no_wrap=True, overflow="ellipsis")
+        ordered = self._board.ordered()
+        if not final and len(ordered) > (room := max(5, self._console.height - 4)):
+            # what is running or failed matters; what is done has scrolled by
+            busy = [item for item in ordered if item[1].state in ("running", "failed")]
+            ordered = (busy + [item for item in ordered if item not in busy][::-1])[:room]
+        for depth, row in ordered:
+            style = "red" if row.state == "failed" else words.colour(row.op)
+            indent = "   " * (depth - 1) + "└─ " if depth else ""
+            status = row.status(preview)
+            if row.state == "running" and not preview and row.op != "same":
+                status += f" ({time.monotonic() - row.began:.0f}s)"
+            table.add_row(
+                Text.assemble((f" {words.symbol(row.op):<2}  ", style), indent + words.short_type(row.type)),
+                row.name,
+                Text(status, style=style),
+                Text(_info(row, final)),
+            )
+        return table
+
+
+def _info(row: Row, final: bool) -> str:
+    pieces = [row.changed] if row.changed else []
+    if row.errors:
+        pieces.append(f"{row.errors} error{'s' if row.errors > 1 else ''}")
+    if row.warnings:
+        pieces.append(f"{row.warnings} warning{'s' if row.warnings > 1 else ''}")
+    if row.progress and not final and row.state != "done":
+        pieces.append(row.progress)
+    return "; ".join(pieces)

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 
 import pulumi
 import pulumi_docker as docker
 
+T = TypeVar("T")
+
 service_user: Final = "1001:1001"
 """The unprivileged user of our own images."""
+
+files_directory: Final = "/run/berth"
+"""Where a container finds the files (secrets, configuration) that its component gives it."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,8 @@ class Component(pulumi.ComponentResource):
         limits: Limits,
         networks: Sequence[Attachment] = (),
         envs: Mapping[str, pulumi.Input[str]] | None = None,
+        files: Mapping[str, pulumi.Input[str]] | None = None,
+        volumes: Mapping[str, docker.Volume] | None = None,
         restart: str = "unless-stopped",
         user: str = service_user,
         read_only: bool = True,
@@ -89,9 +96,10 @@ class Component(pulumi.ComponentResource):
     ) -> docker.Container:
         """A container with our name, labels, limits and hardening; ``arguments`` go to ``docker.Container`` as given.
 
-        It has no capability but ``add_capabilities``, gains no privilege, and writes only to volumes and to
-        ``tmpfs`` (``/tmp`` unless given).  With ``network_mode`` among the arguments there is no host name and
-        no network of its own.
+        It has no capability but ``add_capabilities``, gains no privilege, and writes only to ``volumes`` (path in
+        the container -> volume) and to ``tmpfs`` (``/tmp`` unless given).  ``files`` (name -> content) appear
+        below :data:`files_directory`, readable by the container's user alone in its own file system.  With
+        ``network_mode`` among the arguments there is no host name and no network of its own.
         """
         arguments.setdefault("log_driver", "json-file")
         arguments.setdefault("log_opts", {"max-size": "10m", "max-file": "3"})
@@ -106,6 +114,20 @@ class Component(pulumi.ComponentResource):
             ]
         if envs:
             arguments["envs"] = [pulumi.Output.concat(key, "=", value) for key, value in sorted(envs.items())]
+        mounts = [
+            docker.ContainerVolumeArgs(container_path=path, volume_name=volume.name)
+            for path, volume in (volumes or {}).items()
+        ]
+        if files:
+            # Docker copies nothing into a read-only root file system, but it does into a volume: an anonymous
+            # one, which goes with its container.  Files come out as root's, so the service cannot change them.
+            mounts.append(docker.ContainerVolumeArgs(container_path=files_directory))
+            arguments["uploads"] = [
+                docker.ContainerUploadArgs(file=f"{files_directory}/{file}", content=content, permissions="0444")
+                for file, content in files.items()
+            ]
+        if mounts:
+            arguments["volumes"] = mounts
         labels = self.labels(docker.Container, name)
         # A replacement has the same name, ports and volumes: the old one must be gone first.
         own = self.child(delete_before_replace=True)
@@ -122,9 +144,19 @@ class Component(pulumi.ComponentResource):
             memory=limits.memory,
             cpus=limits.cpus,
             restart=restart,
+            must_run=arguments.pop("must_run", True),
+            # Otherwise a container that is to be removed is killed: databases and the chain want to save.
+            destroy_grace_seconds=arguments.pop("destroy_grace_seconds", 20),
             opts=pulumi.ResourceOptions.merge(own, options),
             **arguments,
         )
+
+    def job(self, name: str, *, limits: Limits, **arguments: Any) -> docker.Container:
+        """A container that runs once, to its end; ``up`` waits for it and fails, with its log, when it fails.
+
+        Arguments as for :meth:`container`.  Use :func:`finished` for what must come after it.
+        """
+        return self.container(name, limits=limits, restart="no", attach=True, logs=True, must_run=False, **arguments)
 
     def image(
         self, name: str, source: str, base: pulumi.Input[str], args: Mapping[str, pulumi.Input[str]] | None = None
@@ -159,3 +191,18 @@ class Component(pulumi.ComponentResource):
         )
         # For an image that is not pushed this is its local id: new content, new id, new container.
         return built.repo_digest
+
+
+def finished(job: docker.Container, value: pulumi.Input[T]) -> pulumi.Output[T]:
+    """``value``, once the job has ended well; what is made from it waits for the job.
+
+    Errors: ``pulumi.RunError`` with the end of the job's log when its exit code is not 0.
+    """
+
+    def check(parts: list[Any]) -> T:
+        name, code, logs, result = parts
+        if code:
+            raise pulumi.RunError(f"{name} failed with exit code {code}; its log ends with:\n{(logs or '')[-2000:]}")
+        return cast(T, result)
+
+    return pulumi.Output.all(job.name, job.exit_code, job.container_logs, value).apply(check)

@@ -1,0 +1,65 @@
+"""The gateway: HAProxy before everything that people see, and the one that knows each part's health."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import pulumi
+import pulumi_docker as docker
+
+from components.base import Component, Limits, files_directory, service_user
+from components.haproxy import Part, render
+from components.images import Images
+from components.network import Network
+from components.settings import GatewaySettings
+
+members_port: Final = 8081
+
+_official_user: Final = "99:99"
+_live: Final = (
+    "exec 3<>/dev/tcp/127.0.0.1/8099; printf 'GET /live HTTP/1.0\\r\\n\\r\\n' >&3; "
+    'read -r line <&3; [[ $line == *" 200 "* ]]'
+)
+
+
+class Gateway(Component):
+    """``berth:platform:Gateway``: status page, ``/health``, and the members' page inside."""
+
+    url: pulumi.Output[str]
+    members_url: str
+    """Reached through the tunnel only."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: GatewaySettings,
+        parts: Sequence[Part],
+        network: Network,
+        images: Images,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("berth:platform:Gateway", name, opts)
+        container = self.container(
+            "gateway",
+            image=images.make(self, "gateway"),
+            user=service_user if images.is_local("gateway") else _official_user,
+            limits=Limits(memory=256),
+            networks=[network.attach_inside(address=network.gateway_address)],
+            command=["haproxy", "-W", "-db", "-f", f"{files_directory}/haproxy.cfg"],
+            files=render(parts, pulumi.get_stack()),
+            ports=[
+                docker.ContainerPortArgs(internal=8000, external=settings.http_port, ip=settings.bind),
+                docker.ContainerPortArgs(internal=8080, external=settings.alt_port, ip=settings.bind),
+            ],
+            healthcheck=docker.ContainerHealthcheckArgs(
+                tests=["CMD", "bash", "-ec", _live], interval="5s", timeout="3s", retries=3
+            ),
+            # HAProxy lets running requests end after this one, and cuts them off after SIGTERM.
+            stop_signal="SIGUSR1",
+        )
+        port = "" if settings.http_port == 80 else f":{settings.http_port}"
+        host = "localhost" if settings.bind in ("127.0.0.1", "0.0.0.0") else settings.bind
+        self.url = container.id.apply(lambda _: f"http://{host}{port}/")
+        self.members_url = f"http://{network.gateway_address}:{members_port}/"
+        self.register_outputs({"url": self.url, "membersUrl": self.members_url})

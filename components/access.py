@@ -49,13 +49,14 @@ class AccessControl(Component):
         if preview and pin is not None:
             pin.unlink(missing_ok=True)  # a preview that reads nothing must not leave an older one's pin
 
-        async def read(ready: list[Any]) -> dict[str, Any]:
-            access, said = await asyncio.to_thread(_read, args, ready[0], pin, preview)
+        async def read(known: list[Any]) -> dict[str, Any]:
+            access, said = await asyncio.to_thread(_read, args, known[0], pin, preview)
             pulumi.log.info(said, self)
             return inputs_of(access)
 
         # The code hash is known once there is code: until then there is nothing to read.
-        declared = pulumi.Output.all(args.registry.address, args.registry.codeHash).apply(read)
+        ready = pulumi.Output.all(args.registry.address, args.registry.codeHash)
+        declared: pulumi.Output[dict[str, Any]] = ready.apply(read)
         self.list = AccessList("access-list", declared, self.child(depends_on=[args.registry]))
         self.digest, self.block = self.list.digest, self.list.block
         self.count = declared["entries"].apply(len)

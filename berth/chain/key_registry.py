@@ -112,7 +112,8 @@ class KeyRegistry:
 
 
 def decode_page(data: bytes) -> Page:
-    """The return data of ``activePeers``; by hand, because eth_abi needs 0.4 s for 1,000 rows (ours 6 ms)."""
+    """The return data of ``activePeers``; by hand: the checksum is over the bytes as they came, and
+    eth_abi takes 0.2 s to import (and 19 ms for 1,000 rows where this takes 11)."""
     try:
         offset, following, total, checksum, chain_id = (
             abi.uint(data, position) for position in range(0, _head, abi.word)

@@ -25,7 +25,7 @@ import {IERC5643} from "./interfaces/IERC5643.sol";
 /// rested longest is used first, and a fresh slot is taken only when none has rested long enough. Row `i`
 /// of the list belongs to slot `i + 1` for ever, so there are only as many rows as bindings and resting slots
 /// at the busiest moment there ever was (a binding that no longer counts keeps its row until somebody frees it
-/// with {reclaim} or takes its key).
+/// with {reclaim} or takes its key), and one pass can keep at most {MAX_SLOTS} + 1 of them busy.
 ///
 /// @dev Foreign contracts are only asked through static calls with bounded gas, see {ForeignPass}; the one call
 /// without such a bound is ERC-1271 in {registerFor} and {revokeFor}, where the wallet asked is the caller's own.
@@ -59,6 +59,13 @@ contract KeyRegistry is EIP712, Nonces {
         uint256 longTokenId;
     }
 
+    /// @dev What a pass has of this registry, in one storage word.
+    struct Tenancy {
+        uint32 slot; // 0 without a binding
+        uint32 taken; // slots taken since `since`
+        uint64 since; // UNIX time in seconds
+    }
+
     struct Delegation {
         address holder;
         address delegate;
@@ -90,6 +97,8 @@ contract KeyRegistry is EIP712, Nonces {
     error ExpiryUnreadable(uint256 tokenId);
     /// @notice The key belongs to another pass whose binding counts.
     error KeyTaken(bytes32 publicKey, uint256 tokenId);
+    /// @notice The pass took {MAX_SLOTS} slots within one quarantine; only changing the key needs no new slot.
+    error TooManySlots(uint256 tokenId, uint256 retryAt);
     /// @notice The pass has no binding.
     error NoBinding(uint256 tokenId);
     /// @notice The binding counts, so only its holder can end it.
@@ -108,6 +117,9 @@ contract KeyRegistry is EIP712, Nonces {
         keccak256("Register(uint256 tokenId,bytes32 publicKey,uint256 nonce,uint256 deadline)");
     /// @notice EIP-712 type of {revokeFor}.
     bytes32 public constant REVOKE_TYPEHASH = keccak256("Revoke(uint256 tokenId,uint256 nonce,uint256 deadline)");
+    /// @notice How many slots a pass may take within one quarantine. Without a limit, one pass sent to and fro
+    /// could use up the tunnel's addresses and make the list longer for ever.
+    uint32 public constant MAX_SLOTS = 8;
     /// @dev How many used nonces are tried to tell a replayed signature from a wrong one.
     uint256 private constant REPLAY_LOOKBACK = 8;
 
@@ -122,8 +134,10 @@ contract KeyRegistry is EIP712, Nonces {
     /// @notice Whether the collection has ERC-5643 expiry. Asked once, when this contract is deployed.
     bool public immutable expiring;
 
-    Row[] private _rows;
-    mapping(uint256 tokenId => uint32) private _slotOfToken;
+    /// @dev Highest slot ever given out: the number of rows.
+    uint32 private _slots;
+    mapping(uint32 slot => Row) private _rows;
+    mapping(uint256 tokenId => Tenancy) private _tenancies;
     mapping(bytes32 publicKey => uint32) private _slotOfKey;
     mapping(uint256 tokenId => Delegation) private _delegations;
     /// @dev Resting slots, the longest-resting first. A word is `availableAt << 32 | slot`.
@@ -191,8 +205,8 @@ contract KeyRegistry is EIP712, Nonces {
     /// @param tokenId the pass
     function reclaim(uint256 tokenId) external {
         uint32 slot = _requireSlot(tokenId);
-        (bool counts,) = _counts(_rows[slot - 1], tokenId);
-        if (counts) revert BindingCounts(tokenId, _rows[slot - 1].holder);
+        (bool counts, address holder,) = _counts(_rows[slot], tokenId);
+        if (counts) revert BindingCounts(tokenId, holder);
         _free(slot);
     }
 
@@ -224,7 +238,7 @@ contract KeyRegistry is EIP712, Nonces {
         view
         returns (Peer[] memory peers, uint256 next, uint256 total, bytes32 checksum, uint256 chainId)
     {
-        total = _rows.length;
+        total = _slots;
         if (cursor > total) cursor = total;
         next = limit < total - cursor ? cursor + limit : total;
         peers = new Peer[](next - cursor);
@@ -249,7 +263,7 @@ contract KeyRegistry is EIP712, Nonces {
         peers = new Peer[](tokenIds.length);
         uint256 count;
         for (uint256 i = 0; i < tokenIds.length; ++i) {
-            uint32 slot = _slotOfToken[tokenIds[i]];
+            uint32 slot = _tenancies[tokenIds[i]].slot;
             if (slot != 0 && _read(slot, peers, count)) ++count;
         }
         checksum = _seal(peers, count);
@@ -272,7 +286,7 @@ contract KeyRegistry is EIP712, Nonces {
     /// @notice The slot of a pass's binding, whether it counts or not; 0 without a binding.
     /// @param tokenId the pass
     function slotOf(uint256 tokenId) external view returns (uint32) {
-        return _slotOfToken[tokenId];
+        return _tenancies[tokenId].slot;
     }
 
     /// @notice The pass that a key is bound to, whether that binding counts or not.
@@ -281,7 +295,7 @@ contract KeyRegistry is EIP712, Nonces {
     /// @return tokenId the pass
     function tokenOf(bytes32 publicKey) external view returns (bool bound, uint256 tokenId) {
         uint32 slot = _slotOfKey[publicKey];
-        return slot == 0 ? (false, 0) : (true, _tokenId(_rows[slot - 1]));
+        return slot == 0 ? (false, 0) : (true, _tokenId(_rows[slot]));
     }
 
     // ---------------------------------------------------------------- inside
@@ -291,24 +305,24 @@ contract KeyRegistry is EIP712, Nonces {
         (address holder, address delegate) = _requireEntitled(tokenId, account);
         _releaseKey(publicKey, tokenId);
 
-        uint32 slot = _slotOfToken[tokenId];
-        if (slot != 0 && _rows[slot - 1].holder == holder) {
-            delete _slotOfKey[_rows[slot - 1].publicKey];
+        uint32 slot = _tenancies[tokenId].slot;
+        if (slot != 0 && _rows[slot].holder == holder) {
+            delete _slotOfKey[_rows[slot].publicKey];
         } else {
             uint32 old = slot;
             // Taken before the old one is freed, so that it is another one even without quarantine.
-            slot = _takeSlot();
+            slot = _takeSlot(tokenId);
             if (old != 0) _free(old);
-            _slotOfToken[tokenId] = slot;
+            _tenancies[tokenId].slot = slot;
         }
         _slotOfKey[publicKey] = slot;
-        _write(_rows[slot - 1], tokenId, publicKey, holder, delegate);
+        _write(_rows[slot], tokenId, publicKey, holder, delegate);
         emit KeyRegistered(tokenId, holder, publicKey, slot, delegate);
     }
 
     function _revoke(uint256 tokenId, address account) private {
         uint32 slot = _requireSlot(tokenId);
-        Row storage row = _rows[slot - 1];
+        Row storage row = _rows[slot];
         if (account != row.holder && !(row.delegated && account == row.delegate)) {
             address holder = holderOf(tokenId);
             if (account == address(0) || (account != holder && account != _delegateOf(tokenId, holder))) {
@@ -340,9 +354,9 @@ contract KeyRegistry is EIP712, Nonces {
     /// @dev Makes sure that no other pass has the key: a binding of it that does not count is freed on the way.
     function _releaseKey(bytes32 publicKey, uint256 tokenId) private {
         uint32 slot = _slotOfKey[publicKey];
-        if (slot == 0 || slot == _slotOfToken[tokenId]) return;
-        uint256 other = _tokenId(_rows[slot - 1]);
-        (bool counts,) = _counts(_rows[slot - 1], other);
+        if (slot == 0 || slot == _tenancies[tokenId].slot) return;
+        uint256 other = _tokenId(_rows[slot]);
+        (bool counts,,) = _counts(_rows[slot], other);
         if (counts) revert KeyTaken(publicKey, other);
         _free(slot);
     }
@@ -353,11 +367,19 @@ contract KeyRegistry is EIP712, Nonces {
     }
 
     function _requireSlot(uint256 tokenId) private view returns (uint32 slot) {
-        slot = _slotOfToken[tokenId];
+        slot = _tenancies[tokenId].slot;
         if (slot == 0) revert NoBinding(tokenId);
     }
 
-    function _takeSlot() private returns (uint32 slot) {
+    function _takeSlot(uint256 tokenId) private returns (uint32 slot) {
+        Tenancy storage tenancy = _tenancies[tokenId];
+        uint256 windowEnd = uint256(tenancy.since) + quarantine;
+        if (block.timestamp >= windowEnd) {
+            (tenancy.since, tenancy.taken) = (uint64(block.timestamp), 1);
+        } else {
+            if (tenancy.taken == MAX_SLOTS) revert TooManySlots(tokenId, windowEnd);
+            ++tenancy.taken;
+        }
         if (!_resting.empty()) {
             uint256 word = uint256(_resting.front());
             if (word >> 32 <= block.timestamp) {
@@ -365,18 +387,17 @@ contract KeyRegistry is EIP712, Nonces {
                 return uint32(word);
             }
         }
-        _rows.push();
-        return uint32(_rows.length);
+        return ++_slots;
     }
 
     /// @dev Ends the binding in a slot and lets the slot rest.
     function _free(uint32 slot) private {
-        Row storage row = _rows[slot - 1];
+        Row storage row = _rows[slot];
         uint256 tokenId = _tokenId(row);
         emit KeyRevoked(tokenId, row.holder, row.publicKey, slot);
-        delete _slotOfToken[tokenId];
+        _tenancies[tokenId].slot = 0;
         delete _slotOfKey[row.publicKey];
-        delete _rows[slot - 1];
+        delete _rows[slot];
         uint256 availableAt = block.timestamp + quarantine;
         _resting.pushBack(bytes32(availableAt << 32 | slot));
         emit SlotFreed(slot, uint64(availableAt));
@@ -384,11 +405,10 @@ contract KeyRegistry is EIP712, Nonces {
 
     /// @dev Reads the binding in a slot into `peers[position]` if it counts.
     function _read(uint32 slot, Peer[] memory peers, uint256 position) private view returns (bool) {
-        Row storage row = _rows[slot - 1];
-        address holder = row.holder;
-        if (holder == address(0)) return false;
+        Row storage row = _rows[slot];
+        if (row.holder == address(0)) return false;
         uint256 tokenId = _tokenId(row);
-        (bool counts, uint64 expires) = _counts(row, tokenId);
+        (bool counts, address holder, uint64 expires) = _counts(row, tokenId);
         if (counts) {
             Peer memory peer = peers[position];
             peer.tokenId = tokenId;
@@ -408,20 +428,27 @@ contract KeyRegistry is EIP712, Nonces {
         return keccak256(abi.encode(peers));
     }
 
-    /// @dev Whether a binding counts at this moment, and until when.
-    function _counts(Row storage row, uint256 tokenId) private view returns (bool, uint64 expires) {
-        (address holder, uint256 end) = ForeignPass.holderOf(collection, tokenId, rentable);
-        if (holder == address(0) || holder != row.holder) return (false, 0);
-        if (row.delegated && _delegateOf(tokenId, holder) != row.delegate) return (false, 0);
+    /// @dev Whether a binding counts at this moment, for whom, and until when (0 for no end). Looks at the row
+    /// first and asks the collection no more than it must: this is what a page's gas goes to.
+    function _counts(Row storage row, uint256 tokenId)
+        private
+        view
+        returns (bool counts, address holder, uint64 expires)
+    {
+        (address boundTo, bool delegated) = (row.holder, row.delegated);
+        uint256 end;
+        (holder, end) = ForeignPass.holderOf(collection, tokenId, rentable);
+        if (holder == address(0) || holder != boundTo) return (false, holder, 0);
+        if (delegated && _delegateOf(tokenId, holder) != row.delegate) return (false, holder, 0);
         // A foreign rental may end beyond what 64 bits hold: that is as good as never.
         if (end <= type(uint64).max) expires = uint64(end);
         if (expiring) {
             bool ok;
             (ok, end) = ForeignPass.expiresAt(collection, tokenId);
-            if (!ok || (end != 0 && end <= block.timestamp)) return (false, 0);
+            if (!ok || (end != 0 && end <= block.timestamp)) return (false, holder, 0);
             if (end != 0 && (expires == 0 || end < expires)) expires = uint64(end);
         }
-        return (true, expires);
+        return (true, holder, expires);
     }
 
     function _write(Row storage row, uint256 tokenId, bytes32 publicKey, address holder, address delegate) private {
@@ -436,7 +463,8 @@ contract KeyRegistry is EIP712, Nonces {
     }
 
     function _tokenId(Row storage row) private view returns (uint256) {
-        return row.longId ? row.longTokenId : row.tokenId;
+        (bool longId, uint256 tokenId) = (row.longId, row.tokenId);
+        return longId ? row.longTokenId : tokenId;
     }
 
     /// @dev Consumes a nonce of the account, or reverts naming what is wrong with the signature.

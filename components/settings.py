@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from ipaddress import IPv4Network
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import pulumi.runtime.config
 from pydantic import Field, ValidationError, model_validator
@@ -41,7 +41,10 @@ __all__ = [
     "parse",
 ]
 
-_reference = r"[a-z0-9./:_-]+@sha256:[0-9a-f]{64}"
+undecided: Final = 0xDEAD
+"""The account that example stacks name as owner; nobody has its key."""
+
+_reference: Final = r"[a-z0-9./:_-]+@sha256:[0-9a-f]{64}"
 Source = Annotated[
     str,
     Field(pattern=rf"^(local|{_reference})$"),
@@ -180,5 +183,22 @@ def load() -> Settings:
 
     ``pulumi.Config`` can be asked for a key but not for all keys, and a misspelt one has to be found; so this
     reads the configuration behind it.
+
+    Errors: ``pulumi.RunError`` with the sentences of :func:`parse`.
     """
-    return parse({**pulumi.runtime.config.get_config_env(), **pulumi.runtime.config.CONFIG.get()})
+    try:
+        settings = parse({**pulumi.runtime.config.get_config_env(), **pulumi.runtime.config.CONFIG.get()})
+        if not pulumi.runtime.is_dry_run():
+            _require_decided(settings)
+    except SettingsError as error:
+        raise pulumi.RunError(str(error)) from error  # shown as it is, without a traceback
+    return settings
+
+
+def _require_decided(settings: Settings) -> None:
+    """A stack that is only sketched can be previewed, and not deployed: contracts are for good."""
+    if settings.access.owner is not None and int(settings.access.owner, 16) == undecided:
+        raise SettingsError(
+            f"berth:access.owner is {settings.access.owner}, which stands for an owner that is not decided yet: "
+            "set the account that may mint passes"
+        )

@@ -1,0 +1,56 @@
+"""The stack: settings in, components out, in the order of the planes."""
+
+import pulumi
+
+from components.access import AccessControl, AccessControlArgs
+from components.chain import Chain
+from components.contracts import Contracts, ContractsArgs
+from components.gateway import Gateway
+from components.haproxy import chain_part, mongodb_part, nodes_part
+from components.images import Images
+from components.mongodb import MongoDB, port
+from components.network import Network
+from components.settings import load
+from components.wireguard import WireGuardNode, WireGuardNodeArgs, control_port
+
+settings = load()
+
+network = Network("network", settings.network)
+images = Images("images", settings.images)
+mongodb = MongoDB("mongodb", settings.mongodb, network, images)
+
+chain = Chain("chain", settings.chain, network, images)
+contracts = Contracts("contracts", ContractsArgs(settings.chain, settings.access, after=[chain]))
+access = AccessControl("access", AccessControlArgs(settings.chain, settings.access, contracts.key_registry))
+nodes = {
+    node.name: WireGuardNode(
+        node.name,
+        WireGuardNodeArgs(
+            node=node,
+            access=settings.access,
+            chain=settings.chain,
+            network=network,
+            images=images,
+            rpc_url=chain.node_rpc_url,
+            registry=contracts.key_registry.address,
+            digest=access.digest,
+            block=access.block,
+        ),
+    )
+    for node in settings.access.nodes
+}
+
+parts = [chain_part(settings.chain.node_rpc_url, settings.chain.chain_id), mongodb_part(mongodb.hosts, port)]
+if nodes:
+    parts.append(nodes_part(list(nodes), control_port))
+gateway = Gateway("gateway", settings.gateway, parts, network, images)
+
+pulumi.export("url", gateway.url)
+pulumi.export("membersUrl", gateway.members_url)
+pulumi.export("rpcUrl", chain.rpc_url)
+pulumi.export("mongodbUri", mongodb.uri)
+pulumi.export("accessPass", contracts.access_pass.address)
+pulumi.export("keyRegistry", contracts.key_registry.address)
+pulumi.export("nodeRegistry", contracts.node_registry.address)
+pulumi.export("accessList", {"digest": access.digest, "block": access.block, "count": access.count})
+pulumi.export("nodes", {name: node.outputs() for name, node in nodes.items()})

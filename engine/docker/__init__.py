@@ -1,0 +1,5 @@
+"""The engine's Docker provider."""
+
+from engine.docker.provider import DockerProvider
+
+__all__ = ["DockerProvider"]

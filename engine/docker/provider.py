@@ -1,0 +1,156 @@
+"""The Docker provider: resource types by token, on one daemon."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from engine.docker.bridged import Bridged
+from engine.docker.client import Client, Settings
+from engine.docker.container import Container
+from engine.docker.image import Image
+from engine.docker.network import Network
+from engine.docker.remote_image import RemoteImage
+from engine.docker.schema import is_zero
+from engine.docker.volume import Volume
+from engine.model import UNKNOWN, PropertyMap
+from engine.provider import CheckResult, CreateResult, DiffResult, Log, ProviderError, ReadResult
+
+_SUPPORTED = {"host", "certPath", "registryAuth", "disableDockerDaemonCheck", "version", "pluginDownloadURL"}
+
+
+class DockerProvider:
+    """``pulumi-docker`` 5.2 on docker-py: Network, Volume, Image, RemoteImage, Container.
+
+    Paths in resources (build contexts, sources of uploads) are relative to ``root``, by default the
+    working directory.  Nothing is connected before the first call that needs the daemon.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self._root = root
+        self._settle(Settings())
+
+    def _settle(self, settings: Settings) -> None:
+        root = self._root or Path.cwd()
+        self._client = Client(settings)
+        self._image = Image(self._client, root)
+        types: list[Bridged] = [
+            Network(self._client),
+            Volume(self._client),
+            RemoteImage(self._client),
+            Container(self._client, root),
+        ]
+        self._types = {type.token: type for type in types}
+
+    def configure(self, inputs: PropertyMap) -> None:
+        """``host``, ``certPath``, ``registryAuth`` (``address``, ``username``, ``password``); others are refused."""
+        refused = sorted(name for name, value in inputs.items() if name not in _SUPPORTED and not is_zero(value))
+        if refused:
+            raise ProviderError(
+                f"the Docker provider's setting {', '.join(refused)} is not supported by this engine; "
+                f"supported are host, certPath and registryAuth"
+            )
+        given = {name: "" if value is UNKNOWN else value for name, value in inputs.items()}
+        self._client.close()
+        self._settle(
+            Settings(
+                host=str(given.get("host") or ""),
+                cert_path=str(given.get("certPath") or ""),
+                registries=_registries(given.get("registryAuth")),
+            )
+        )
+
+    def check(self, urn: str, olds: PropertyMap, news: PropertyMap) -> CheckResult:
+        if self._is_image(urn):
+            return self._image.check(news)
+        return self._type(urn).check(urn.rsplit("::", 1)[-1], olds, news)
+
+    def diff(
+        self, urn: str, id: str, old_inputs: PropertyMap, old_outputs: PropertyMap, news: PropertyMap, ignore: list[str]
+    ) -> DiffResult:
+        news = _ignoring(old_inputs, news, ignore)
+        return self._image.diff(old_inputs, news) if self._is_image(urn) else self._type(urn).diff(old_inputs, news)
+
+    def create(self, urn: str, inputs: PropertyMap, timeout: float, preview: bool, log: Log) -> CreateResult:
+        if self._is_image(urn):
+            return self._image.create(inputs, timeout, preview, log)
+        return self._type(urn).create(inputs, timeout, preview, log)
+
+    def read(self, urn: str, id: str, inputs: PropertyMap, outputs: PropertyMap, log: Log) -> ReadResult:
+        return (self._image if self._is_image(urn) else self._type(urn)).read(id, inputs, outputs)
+
+    def update(
+        self,
+        urn: str,
+        id: str,
+        old_inputs: PropertyMap,
+        old_outputs: PropertyMap,
+        news: PropertyMap,
+        timeout: float,
+        ignore: list[str],
+        preview: bool,
+        log: Log,
+    ) -> PropertyMap:
+        news = _ignoring(old_inputs, news, ignore)
+        if self._is_image(urn):
+            return self._image.update(news, timeout, preview, log)
+        return self._type(urn).update(id, old_inputs, old_outputs, news, timeout, preview, log)
+
+    def delete(self, urn: str, id: str, inputs: PropertyMap, outputs: PropertyMap, timeout: float, log: Log) -> None:
+        # A built image stays, as with the real provider: others may use its layers, and it may be used again.
+        if not self._is_image(urn):
+            self._type(urn).delete(id, inputs, timeout, log)
+
+    def invoke(self, token: str, args: PropertyMap) -> PropertyMap:
+        raise ProviderError(f"the function {token} is not supported by this engine's Docker provider")
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _is_image(self, urn: str) -> bool:
+        return _token(urn) == Image.token
+
+    def _type(self, urn: str) -> Bridged:
+        token = _token(urn)
+        try:
+            return self._types[token]
+        except KeyError:
+            known = ", ".join(sorted([*self._types, Image.token]))
+            raise ProviderError(
+                f"{token} is not supported by this engine's Docker provider; it knows {known}"
+            ) from None
+
+
+def _token(urn: str) -> str:
+    """``urn:pulumi:<stack>::<project>::<parent types>$<type>::<name>`` -> type."""
+    return urn.split("::")[2].rsplit("$", 1)[-1]
+
+
+def _ignoring(olds: PropertyMap, news: PropertyMap, ignore: list[str]) -> PropertyMap:
+    """The new inputs with the old values of what is to be ignored (top-level and dotted paths)."""
+    for path in ignore:
+        news = _with_old(olds, news, path.split("."))
+    return news
+
+
+def _with_old(olds: PropertyMap, news: PropertyMap, path: list[str]) -> PropertyMap:
+    name, rest = path[0], path[1:]
+    old, new = olds.get(name), news.get(name)
+    if rest and isinstance(old, dict) and isinstance(new, dict):
+        return {**news, name: _with_old(old, new, rest)}
+    kept = {key: value for key, value in news.items() if key != name}
+    return {**kept, name: old} if name in olds else kept
+
+
+def _registries(value: Any) -> dict[str, dict[str, str]]:
+    entries = json.loads(value) if isinstance(value, str) and value else value
+    found = {}
+    for entry in entries or []:
+        if not entry.get("username"):
+            raise ProviderError(
+                f"registryAuth for {entry.get('address')} needs 'address', 'username' and 'password': "
+                "this engine reads no other form of credentials (docker login works as well)"
+            )
+        found[str(entry["address"])] = {"username": entry["username"], "password": entry.get("password", "")}
+    return found

@@ -207,5 +207,3 @@ def exception_text(details: str) -> str:
     match = re.match(r"([\w.]+): (.+)", text, re.DOTALL)
     own = match is not None and (match[1] == "Exception" or not hasattr(builtins, match[1]))
     return match[2] if match and own else text or details
-
-

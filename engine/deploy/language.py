@@ -73,7 +73,8 @@ class Language:
             errors="replace",
             start_new_session=True,  # Ctrl-C is for the engine, which lets running steps finish
         )
-        assert self.process.stdout is not None and self.process.stderr is not None
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
         streams: list[tuple[IO[str], Literal["stdout", "stderr"]]] = [
             (self.process.stdout, "stdout"),
             (self.process.stderr, "stderr"),

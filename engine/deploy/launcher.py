@@ -68,7 +68,7 @@ def _run_program(settings: dict[str, Any]) -> int:
         return 0
     except pulumi.RunError as error:
         pulumi.log.error(str(error))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - shown, and told by the exit code
         heading = "Program failed with an unhandled exception:\n"
         pulumi.log.error(heading + _frames(error, settings["root"]))
     finally:

@@ -17,6 +17,7 @@ _inverse: Final[dict[Kind, Kind]] = {
     "add-replace": "delete-replace",
     "delete-replace": "add-replace",
 }
+_replacing: Final[dict[Kind, Kind]] = {"add": "add-replace", "delete": "delete-replace", "update": "update-replace"}
 _absent: Final = object()
 
 
@@ -110,18 +111,21 @@ def invert(detailed: dict[str, Kind] | None) -> dict[str, Kind] | None:
 
 def with_replaces(diff: DiffResult, replace_on_changes: list[str], init_errors: bool) -> DiffResult:
     """The diff with ``replaceOnChanges`` applied; a resource that failed to start counts as ``#initerror``."""
-    patterns = [parse(text) for text in replace_on_changes]
-    if not patterns or not (diff.changes or init_errors):
+    if not replace_on_changes or not (diff.changes or init_errors):
         return diff
-    replaces = list(diff.replaces)
-    detailed: dict[str, Kind] = {}
-    for text, kind in (diff.detailed or {}).items():
-        path = parse(text)
-        if any(covers(pattern, path) for pattern in patterns):
-            replaces += [] if str(path[0]) in replaces else [str(path[0])]
-            kind = {"add": "add-replace", "delete": "delete-replace", "update": "update-replace"}.get(kind, kind)  # type: ignore[assignment]
-        detailed[text] = kind
+    detailed = marked_as_replacing(diff.detailed or {}, replace_on_changes)
+    keys = [str(parse(text)[0]) for text, kind in detailed.items() if kind.endswith("-replace")]
     changes = diff.changes
-    if init_errors and any(covers(pattern, ["#initerror"]) for pattern in patterns):
-        replaces, changes = [*replaces, "#initerror"], True
+    if init_errors and any(covers(parse(pattern), ["#initerror"]) for pattern in replace_on_changes):
+        keys, changes = [*keys, "#initerror"], True
+    replaces = list(dict.fromkeys([*diff.replaces, *keys]))
     return DiffResult(changes, replaces, diff.delete_before_replace, detailed or None)
+
+
+def marked_as_replacing(detailed: dict[str, Kind], patterns: list[str]) -> dict[str, Kind]:
+    """The differences with those that lie at or within ``patterns`` marked as causes of a replacement."""
+    parsed = [parse(pattern) for pattern in patterns]
+    return {
+        text: _replacing.get(kind, kind) if any(covers(pattern, parse(text)) for pattern in parsed) else kind
+        for text, kind in detailed.items()
+    }

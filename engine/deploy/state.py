@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from engine.deploy.values import same
 from engine.model import PendingOperation, PropertyMap, Resource, Secret, Snapshot
@@ -18,7 +18,7 @@ from engine.model import PendingOperation, PropertyMap, Resource, Secret, Snapsh
 
 def now() -> str:
     """The time in RFC 3339, as Pulumi writes it."""
-    return datetime.now(timezone.utc).isoformat().replace("+00:00", "Z")
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
 
 def provider_urn(reference: str) -> str:

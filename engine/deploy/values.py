@@ -165,7 +165,7 @@ def same(left: Any, right: Any) -> bool:
         return len(left) == len(right) and all(map(same, left, right))
     if isinstance(left, bool) != isinstance(right, bool):
         return False
-    return bool(left is right or (type(left) is type(right) or _numbers(left, right)) and left == right)
+    return bool(left is right or ((type(left) is type(right) or _numbers(left, right)) and left == right))
 
 
 def _numbers(left: Any, right: Any) -> bool:

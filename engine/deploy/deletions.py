@@ -1,0 +1,145 @@
+"""What goes: resources that the program no longer names, old ones that were replaced, everything on destroy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+from engine.deploy.execute import Executor, Step
+from engine.deploy.paths import with_replaces
+from engine.deploy.plugins import Providers
+from engine.deploy.state import State, dependencies_of, provider_urn
+from engine.events import Operation
+from engine.model import UNKNOWN, Resource
+from engine.provider import ProviderError
+
+
+class Deletions:
+    """Delete steps, and what this operation has deleted so far."""
+
+    def __init__(self, state: State, providers: Providers, executor: Executor) -> None:
+        self._state, self._providers, self._executor = state, providers, executor
+        self.urns: set[str] = set()  # deleted, or about to be
+        self._begun: set[int] = set()
+
+    def step(self, old: Resource, op: Operation, *, pending_replacement: bool = False) -> Step:
+        """A step that deletes ``old``.
+
+        ``pending_replacement``: it stays in the state, marked, until what replaces it was created.
+        """
+        replaced = op in ("delete-replaced", "discard-replaced")
+        if old.external:
+            op = "discard-replaced" if replaced else "discard"
+        self.urns.add(old.urn)
+        self._begun.add(id(old))
+
+        def apply() -> None:
+            if old.protect and not replaced:
+                raise ProviderError(
+                    f'resource "{old.urn}" cannot be deleted\nbecause it is protected. To unprotect the resource, '
+                    "either remove the `protect` flag from the resource in your Pulumi program and run `pulumi up`, "
+                    f"or use the command:\n`pulumi state unprotect '{old.urn}'`"
+                )
+            kept = old.external or old.retain_on_delete or old.deleted_with in self.urns
+            if self._executor.preview or kept or not old.custom or old.is_provider:
+                return
+            self._providers.get(old.provider).delete(old)
+
+        def finish() -> None:
+            old.pending_replacement = old.pending_replacement or pending_replacement
+
+        return Step(op, old.urn, old, None, apply, finish=finish, supersedes=not pending_replacement)
+
+    def dependents(self, root: Resource, operated: set[str]) -> list[Resource]:
+        """What has to be replaced before ``root`` can be deleted, in dependency order.
+
+        Old resources that depend on it and whose provider would replace them if the properties that come
+        from it changed; ``operated`` ones are already registered, so they no longer depend on it.
+        """
+        reached, condemned = {root.urn}, {root.urn}
+        found: list[Resource] = []
+        start = next((i for i, old in enumerate(self._state.base) if old is root), len(self._state.base))
+        for old in self._state.base[start + 1 :]:
+            if old.urn in operated or not reached & (dependencies_of(old) - {old.parent}):
+                continue
+            reached.add(old.urn)
+            if self._must_go(old, condemned):
+                condemned.add(old.urn)
+                found.append(old)
+        known = {id(old) for old in found}
+        deleted_with = [r for r in self._state.base if r.deleted_with == root.urn and id(r) not in known]
+        return [old for old in [*found, *deleted_with] if id(old) not in self._begun]
+
+    def _must_go(self, old: Resource, condemned: set[str]) -> bool:
+        if not old.custom or old.external or old.is_provider:
+            return False
+        if provider_urn(old.provider) in condemned or old.deleted_with in condemned:
+            return True
+        changed = [key for key, urns in old.property_dependencies.items() if condemned & set(urns)]
+        if not any(key in old.inputs for key in changed):
+            return False
+        news = {key: UNKNOWN if key in changed else value for key, value in old.inputs.items()}
+        provider = self._providers.get(old.provider)
+        diff = provider.diff(old.urn, old.id, old.inputs, old.outputs, news, old.ignore_changes)
+        return bool(with_replaces(diff, old.replace_on_changes, False).replaces)
+
+    def leftovers(self, operated: set[str]) -> list[Step]:
+        """Steps for all that is left over when the program has ended (nothing was operated on in a destroy)."""
+        steps = []
+        for old in self._state.base:
+            urn = self._state.aliases.get(old.urn, old.urn)
+            if old.delete:
+                if id(old) not in self._begun:
+                    steps.append(self.step(old, "delete-replaced"))
+            elif urn not in operated:
+                if old.pending_replacement:
+                    steps.append(Step("remove-pending-replace", old.urn, old, None))
+                else:
+                    steps.append(self.step(old, "delete"))
+        return steps
+
+    def run(self, steps: list[Step], parallel: int) -> None:
+        """Carry out the steps, each when all that depends on its resource is gone.  Raises Stopped."""
+        position = {id(old): i for i, old in enumerate(self._state.base)}
+        by_urn: dict[str, list[Step]] = {}
+        for step in steps:
+            by_urn.setdefault(step.urn, []).append(step)
+        waits: dict[int, set[int]] = {id(step): set() for step in steps}  # step -> steps that must go first
+        for step in steps:
+            assert step.old is not None
+            for urn in self._needed(step.old):
+                for other in by_urn.get(urn, []):
+                    if position.get(id(other.old), 0) < position.get(id(step.old), 0):
+                        waits[id(other)].add(id(step))
+        _in_order(steps, waits, self._executor.run, parallel)
+
+    def _needed(self, old: Resource) -> set[str]:
+        """Dependencies, and what is in the components among them: to depend on one is to depend on its parts."""
+        needed = dependencies_of(old)
+        components = {r.urn for r in self._state.base if r.urn in needed - {old.parent} and not r.custom}
+        if components:
+            needed.update(r.urn for r in self._state.base if r.parent in components)
+        return needed
+
+
+def _in_order(steps: list[Step], waits: dict[int, set[int]], run: Callable[[Step], None], parallel: int) -> None:
+    left = {id(step): step for step in steps}
+    running: dict[Future[None], int] = {}
+    stopped: BaseException | None = None
+    with ThreadPoolExecutor(max_workers=max(parallel, 1), thread_name_prefix="delete") as pool:
+        while left or running:
+            if stopped is None:
+                ready = [key for key in left if not waits[key]]
+                for key in ready:
+                    running[pool.submit(run, left.pop(key))] = key
+            if not running:
+                break
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                key = running.pop(future)
+                for others in waits.values():
+                    others.discard(key)
+                stopped = stopped or future.exception()
+    if stopped is not None:
+        raise stopped
+    if left:
+        raise ProviderError(f"resources depend on each other in a circle: {', '.join(s.urn for s in left.values())}")

@@ -1,0 +1,82 @@
+"""Which old resource a registration continues: by URN, by its aliases, by its parent's aliases."""
+
+from __future__ import annotations
+
+from engine.deploy.goals import Alias, Goal, make_urn
+from engine.deploy.options import Program
+from engine.deploy.state import State
+from engine.model import Resource, type_stack
+
+
+class Problem(Exception):
+    """The program asks for something impossible; the message is for people, ``urn`` is what it is about."""
+
+    def __init__(self, message: str, urn: str = "") -> None:
+        super().__init__(message)
+        self.urn = urn
+
+
+class Identities:
+    """URNs that this operation has met.  Call with the state locked."""
+
+    def __init__(self, program: Program, state: State) -> None:
+        self._program, self._state = program, state
+        self.seen: set[str] = set()
+        self._alias_of: dict[str, str] = {}  # new URN -> the old URN it was found under
+
+    def claim(self, parent: str, type: str, name: str) -> str:
+        """The URN of a new registration, which must be the first of its kind."""
+        if parent and parent not in self.seen:
+            raise Problem(f"could not find parent resource {parent}")
+        urn = make_urn(self._program.stack, self._program.project, parent, type, name)
+        if urn in self.seen:
+            raise Problem(f"Duplicate resource URN '{urn}'; try giving it a unique name", urn)
+        if urn in self._state.aliases:
+            raise Problem(f"Duplicate resource URN '{urn}' conflicting with alias on {self._state.aliases[urn]}", urn)
+        self.seen.add(urn)
+        return urn
+
+    def old(self, urn: str, goal: Goal) -> tuple[Resource | None, str]:
+        """The old resource and, when it was found under one, the alias."""
+        olds = self._state.olds
+        for candidate in [urn, *self._candidates(goal)]:
+            found = olds.get(candidate)
+            if found is None:
+                continue
+            if candidate == urn:
+                return found, ""
+            other = candidate if candidate in self.seen else self._state.aliases.get(candidate)
+            if other:
+                raise Problem(
+                    f"Duplicate resource alias '{candidate}' applied to resource with URN '{urn}' "
+                    f"conflicting with resource with URN '{other}'",
+                    urn,
+                )
+            self._state.aliases[candidate] = urn
+            self._alias_of[urn] = candidate
+            return found, candidate
+        return None, ""
+
+    def _candidates(self, goal: Goal) -> list[str]:
+        own = [self._collapse(goal, alias) for alias in goal.aliases]
+        parent_alias = self._alias_of.get(goal.parent)
+        if parent_alias is None:
+            return own
+        inherited = []
+        parent_name = goal.parent.rsplit("::", 1)[-1]
+        for urn in [make_urn("", "", "", goal.type, goal.name), *own]:
+            type, name = urn.split("::")[2].rsplit("$", 1)[-1], urn.split("::", 3)[3]
+            if name.startswith(parent_name):
+                # Children are by convention named after their parent, so they were renamed with it.
+                name = parent_alias.rsplit("::", 1)[-1] + name[len(parent_name) :]
+            inherited.append(make_urn(self._program.stack, self._program.project, parent_alias, type, name))
+        return list(dict.fromkeys([*own, *inherited]))
+
+    def _collapse(self, goal: Goal, alias: Alias) -> str:
+        if alias.urn:
+            return alias.urn
+        parent = self._alias_of.get(alias.parent, alias.parent) if alias.parent else goal.parent
+        if alias.no_parent or (parent and parent.split("::")[2].endswith(type_stack)):
+            parent = ""
+        stack, project = alias.stack or self._program.stack, alias.project or self._program.project
+        return make_urn(stack, project, parent, alias.type or goal.type, alias.name or goal.name)

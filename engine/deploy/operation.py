@@ -1,0 +1,145 @@
+"""One operation from begin to end: refresh, program, deletions, stack outputs."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+from engine.deploy.deletions import Deletions
+from engine.deploy.execute import Executor, Stopped
+from engine.deploy.language import Language
+from engine.deploy.monitor import Engine, Monitor, serve
+from engine.deploy.options import DeploymentFailed, Options, Program, Result
+from engine.deploy.plugins import Providers
+from engine.deploy.refresh import Refresh
+from engine.deploy.state import State
+from engine.deploy.steps import Generator
+from engine.events import Diagnostic, Emit, Event, Finished, Started
+from engine.model import Secret, Snapshot
+
+
+class Operation:
+    """See :func:`engine.deploy.run`."""
+
+    def __init__(
+        self,
+        program: Program,
+        config: dict[str, str | Secret],
+        snapshot: Snapshot,
+        options: Options,
+        save: Callable[[Snapshot], None],
+        emit: Emit,
+        cancel: threading.Event,
+    ) -> None:
+        self._program, self._config, self._options, self._cancel = program, config, options, cancel
+        self._emit_lock = threading.Lock()
+        self._listener = emit
+        self._pending = snapshot.pending_operations
+        self._outputs_old = _stack_outputs(snapshot)
+        self._state = State(snapshot, None if options.preview else save)
+        self._executor = Executor(self._state, self._emit, options.preview, cancel)
+        workers = threading.BoundedSemaphore(max(options.parallel, 1))
+        self._providers = Providers(program, options, self._state, workers, self._emit, self._executor.news.get)
+        self._deletions = Deletions(self._state, self._providers, self._executor)
+        self._generator = Generator(program, config, self._state, self._providers, self._executor, self._deletions)
+        self._monitor = Monitor(program, config, options, self._generator, self._executor, self._providers)
+
+    def _emit(self, event: Event) -> None:
+        with self._emit_lock:
+            self._listener(event)
+
+    def run(self) -> Result:
+        started = time.monotonic()
+        shown = {key: "[secret]" if isinstance(value, Secret) else value for key, value in self._config.items()}
+        verb, preview = self._options.verb, self._options.preview
+        self._emit(Started(verb, self._program.stack, self._program.project, preview, shown))
+        server, address = serve(self._monitor, Engine(self._emit), self._options.parallel)
+        self._providers.engine_address = address
+        try:
+            self._carry_out(address)
+        except Stopped:
+            pass
+        except Exception as error:  # noqa: BLE001
+            # Whatever it is, the state is saved and the end reported; the traceback is for whoever mends this.
+            self._executor.fail(f"{type(error).__name__}: {error}")
+        finally:
+            self._executor.wait()
+            self._monitor.release.set()
+            server.stop(None)
+            self._providers.close()
+        return self._finish(started)
+
+    def _carry_out(self, address: str) -> None:
+        verb, parallel = self._options.verb, self._options.parallel
+        if verb == "refresh" or self._options.refresh:
+            Refresh(self._state, self._providers, self._executor, verb == "refresh").run(parallel)
+        elif self._pending and not self._options.preview:
+            self._warn_of_pending()
+        if verb in ("update", "preview"):
+            self._run_program(address)
+        if verb != "refresh":
+            with self._state.lock:
+                steps = self._deletions.leftovers(self._generator.operated)
+            self._deletions.run(steps, parallel)
+
+    def _warn_of_pending(self) -> None:
+        lines = [f"  * {pending.resource.urn}, interrupted while {pending.type}" for pending in self._pending]
+        message = (
+            f"Attempting to deploy or update resources with {len(lines)} pending operations from previous "
+            "deployment.\n" + "\n".join(lines) + "\nThese resources are in an unknown state because the engine was "
+            "interrupted while waiting for changes to them to complete. Check with the provider whether they "
+            "completed; `pulumi refresh` then repairs the state."
+        )
+        self._emit(Diagnostic("warning", message))
+
+    def _run_program(self, address: str) -> None:
+        """Until the program ended, or something else ended the operation."""
+        ends: queue.Queue[str | None] = queue.Queue()
+        language = Language(self._program, self._config, self._options, address, self._emit, ends.put)
+        self._providers.prepare()
+        while not self._executor.stopping:
+            try:
+                end = ends.get(timeout=0.05)
+            except queue.Empty:
+                continue
+            if end is not None:
+                self._executor.failed.set()
+            if end:
+                self._emit(Diagnostic("error", end))
+            break
+        self._executor.wait()
+        language.kill()
+        if self._executor.stopping:
+            raise Stopped
+
+    def _finish(self, started: float) -> Result:
+        failed = self._executor.failed.is_set() or self._executor.troubled or self._cancel.is_set()
+        try:
+            self._take_stack_outputs(failed)
+            self._state.flush()
+        except Exception as error:  # noqa: BLE001 - what a backend may raise is its own affair
+            self._executor.fail(f"the state could not be saved: {error}")
+            failed = True
+        if self._cancel.is_set():
+            self._emit(Diagnostic("error", f"{self._options.verb} canceled"))
+        snapshot = self._state.snapshot()
+        result = Result(snapshot, dict(self._executor.changes))
+        elapsed = time.monotonic() - started
+        self._emit(Finished(result.changes, elapsed, failed, self._outputs_old, _stack_outputs(snapshot)))
+        if failed:
+            raise DeploymentFailed("canceled" if self._cancel.is_set() else f"{self._options.verb} failed", result)
+        return result
+
+    def _take_stack_outputs(self, failed: bool) -> None:
+        """After a failure an output that is missing may only not have been reached, so the old one stays."""
+        outputs = self._monitor.stack_outputs
+        stack = next((new for new in self._executor.news.values() if new.type == "pulumi:pulumi:Stack"), None)
+        if outputs is not None and stack is not None:
+            self._monitor.set_outputs(stack.urn, {**self._outputs_old, **outputs} if failed else outputs)
+
+
+def _stack_outputs(snapshot: Snapshot) -> dict[str, object]:
+    stack = snapshot.stack()
+    return dict(stack.outputs) if stack is not None else {}

@@ -88,7 +88,7 @@ class Component(pulumi.ComponentResource):
         volumes: Mapping[str, docker.Volume] | None = None,
         restart: str = "unless-stopped",
         user: str = service_user,
-        read_only: bool = True,
+        read_only: bool | None = None,
         tmpfs: Mapping[str, str] | None = None,
         add_capabilities: Sequence[str] = (),
         options: pulumi.ResourceOptions | None = None,
@@ -98,8 +98,8 @@ class Component(pulumi.ComponentResource):
 
         It has no capability but ``add_capabilities``, gains no privilege, and writes only to ``volumes`` (path in
         the container -> volume) and to ``tmpfs`` (``/tmp`` unless given).  ``files`` (name -> content) appear
-        below :data:`files_directory`, readable by the container's user alone in its own file system.  With
-        ``network_mode`` among the arguments there is no host name and no network of its own.
+        below :data:`files_directory`, before it starts.  With ``network_mode`` among the arguments there is no
+        host name and no network of its own.
         """
         arguments.setdefault("log_driver", "json-file")
         arguments.setdefault("log_opts", {"max-size": "10m", "max-file": "3"})
@@ -114,20 +114,17 @@ class Component(pulumi.ComponentResource):
             ]
         if envs:
             arguments["envs"] = [pulumi.Output.concat(key, "=", value) for key, value in sorted(envs.items())]
-        mounts = [
-            docker.ContainerVolumeArgs(container_path=path, volume_name=volume.name)
-            for path, volume in (volumes or {}).items()
-        ]
+        if volumes:
+            arguments["volumes"] = [
+                docker.ContainerVolumeArgs(container_path=path, volume_name=volume.name)
+                for path, volume in volumes.items()
+            ]
         if files:
-            # Docker copies nothing into a read-only root file system, but it does into a volume: an anonymous
-            # one, which goes with its container.  Files come out as root's, so the service cannot change them.
-            mounts.append(docker.ContainerVolumeArgs(container_path=files_directory))
+            # Root's, and not to be changed by the service.
             arguments["uploads"] = [
                 docker.ContainerUploadArgs(file=f"{files_directory}/{file}", content=content, permissions="0444")
                 for file, content in files.items()
             ]
-        if mounts:
-            arguments["volumes"] = mounts
         labels = self.labels(docker.Container, name)
         # A replacement has the same name, ports and volumes: the old one must be gone first.
         own = self.child(delete_before_replace=True)
@@ -137,7 +134,9 @@ class Component(pulumi.ComponentResource):
             image=image,
             labels=[docker.ContainerLabelArgs(label=key, value=value) for key, value in labels.items()],
             user=user,
-            read_only=read_only,
+            # Docker uploads no file into a container whose root file system is read-only.  With files it is root's
+            # instead, which the service's user cannot write to either.
+            read_only=not files if read_only is None else read_only,
             tmpfs=dict(tmpfs) if tmpfs is not None else {"/tmp": "rw,noexec,nosuid,nodev,size=16m"},
             capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"], adds=list(add_capabilities) or None),
             security_opts=["no-new-privileges:true"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sys
@@ -121,6 +122,7 @@ class StackConfig:
         return str(self._data.get("encryptionsalt") or "")
 
     def set_salt(self, salt: str) -> None:
+        self._data["encryptionsalt"] = salt
         self._write(["encryptionsalt"], salt)
 
     def merged(self) -> dict[str, Any]:
@@ -173,20 +175,21 @@ class StackConfig:
         key: str | int = ""
         for step in path[1:]:
             inner: Any = holder[key]
-            kind: type = list if isinstance(step, int) else dict
             if inner is None or (key == "" and not isinstance(inner, dict | list)):
-                inner = holder[key] = kind()
-            if type(inner) is not kind:
-                raise ConfigurationError(f"'{key or path[0]}' is not a {kind.__name__}: cannot set {step!r} in it")
-            if isinstance(step, str):
+                inner = holder[key] = [] if isinstance(step, int) else {}
+            if not isinstance(inner, list | dict) or isinstance(inner, list) != isinstance(step, int):
+                wanted = "list" if isinstance(step, int) else "map"
+                raise ConfigurationError(f"'{key or path[0]}' is not a {wanted}: cannot set {step!r} in it")
+            if isinstance(inner, dict):
                 inner.setdefault(step, None)
             elif step == len(inner):
                 inner.append(None)
-            elif step > len(inner):
+            elif int(step) > len(inner):
                 raise ConfigurationError(f"index {step} is out of range: the list has {len(inner)} element(s)")
             holder, key = inner, step
         holder[key] = value
-        self._write(["config", str(path[0])], root[""])
+        self.values[str(path[0])] = root[""]
+        self._write_config(path)
 
     def remove(self, path: Path_) -> None:
         """Remove what is at ``path``, if it is there, and write the file."""
@@ -197,17 +200,19 @@ class StackConfig:
             del holder[path[-1]]
         except (KeyError, IndexError, TypeError):
             return
-        self._write(["config", str(path[0])], self.values.get(str(path[0])))
+        self._write_config(path)
+
+    def _write_config(self, path: Path_) -> None:
+        """Write the smallest entry that holds ``path``: lists are written whole."""
+        names = [str(step) for step in itertools.takewhile(lambda step: isinstance(step, str), path)]
+        value: Any = self.values
+        for name in names:
+            value = value.get(name) if isinstance(value, dict) else None
+        self._data["config"] = self.values
+        self._write(["config", *names], value)
 
     def _write(self, path: list[str], value: Any) -> None:
         text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
-        if value is None:
-            (self._data if len(path) == 1 else self.values).pop(path[-1], None)
-        elif len(path) == 1:
-            self._data[path[0]] = value
-        else:
-            self.values[path[1]] = value
-            self._data["config"] = self.values
         if not self.values:
             self._data.pop("config", None)
         write_atomic(self.path, yamlfile.edited(text, path, value, self._data), mode=0o644)

@@ -200,4 +200,4 @@ def operate(
         else:
             operation.execute(skip_preview=skip_preview)
     except DeploymentFailed as error:
-        raise EngineError(f"{'preview' if verb == 'preview' else verb} failed: {error}") from error
+        raise EngineError(str(error)) from error

@@ -8,7 +8,6 @@ from typing import TextIO
 
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from engine.display import words
@@ -40,39 +39,46 @@ class Tree:
     def close(self) -> None:
         self._live.stop()
         with self._lock:
-            self._console.print(self._table(final=True))
+            self._console.print(self._rows(final=True), soft_wrap=True)
+            self._console.print()
         for line in summary(self._board, self._color):
             self._out.write(line + "\n")
         self._out.flush()
 
-    def _render(self) -> Table:
+    def _render(self) -> Text:
         with self._lock:
-            return self._table(final=False)
+            return self._rows(final=False)
 
-    def _table(self, *, final: bool) -> Table:
+    def _rows(self, *, final: bool) -> Text:
         preview = self._board.preview
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=True)
-        table.add_column("     Type", no_wrap=True)
-        table.add_column("Name", no_wrap=True)
-        table.add_column("Plan" if preview else "Status", no_wrap=True)
-        table.add_column("Info", no_wrap=True, overflow="ellipsis")
         ordered = self._board.ordered()
         if not final and len(ordered) > (room := max(5, self._console.height - 4)):
             # what is running or failed matters; what is done has scrolled by
             busy = [item for item in ordered if item[1].state in ("running", "failed")]
             ordered = (busy + [item for item in ordered if item not in busy][::-1])[:room]
+        cells = [("", "", "Type", "Name", "Plan" if preview else "Status", "Info")]
         for depth, row in ordered:
-            style = "red" if row.state == "failed" else words.colour(row.op)
             indent = "   " * (depth - 1) + "└─ " if depth else ""
             status = row.status(preview)
             if row.state == "running" and not preview and row.op != "same":
                 status += f" ({time.monotonic() - row.began:.0f}s)"
-            table.add_row(
-                Text.assemble((f" {words.symbol(row.op):<2}  ", style), indent + words.short_type(row.type)),
-                row.name,
-                Text(status, style=style),
-                Text(_info(row, final)),
+            style = "red" if row.state == "failed" else words.colour(row.op)
+            type = indent + words.short_type(row.type)
+            cells.append((style, words.symbol(row.op), type, row.name, status, _info(row, final)))
+        widths = [max(len(cell[column]) for cell in cells) for column in range(2, 5)]
+        table = Text(no_wrap=not final, overflow="ellipsis")
+        for index, (style, sign, type, name, status, info) in enumerate(cells):
+            line = Text.assemble(
+                (f" {sign:<2}  ", style),
+                f"{type:<{widths[0]}}  {name:<{widths[1]}}  ",
+                (f"{status:<{widths[2]}}", style),
+                f"  {info}" if info else "",
+                style="" if index else "bold",
             )
+            if not final:
+                line.truncate(self._console.width, overflow="ellipsis")
+            table.append_text(line).append("\n")
+        table.rstrip()
         return table
 
 

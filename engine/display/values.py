@@ -49,7 +49,7 @@ def lines(value: Any, sign: str, depth: int, label: str) -> Iterator[Line]:
     width = max(len(key) for key, _ in items)
     for key, item in items:
         yield from lines(item, sign, depth + 1, key.ljust(width))
-    yield sign, depth, closing
+    yield " ", depth, closing
 
 
 def difference(old: Any, new: Any, depth: int, label: str) -> Iterator[Line]:
@@ -63,7 +63,7 @@ def difference(old: Any, new: Any, depth: int, label: str) -> Iterator[Line]:
         if inner:
             yield "~", depth, f"{label}: {opening}"
             yield from inner
-            yield "~", depth, closing
+            yield " ", depth, closing
     elif isinstance(old, str) and isinstance(new, str) and "\n" in old and "\n" in new:
         yield "~", depth, f"{label}: (text)"
         for line in list(difflib.unified_diff(old.splitlines(), new.splitlines(), n=1, lineterm=""))[2:202]:

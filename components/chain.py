@@ -41,7 +41,7 @@ class Chain(Component):
     def _anvil(self, settings: ChainSettings, network: Network, images: Images) -> docker.Container:
         return self.container(
             "chain",
-            image=images.make(self, "chain"),
+            image=images.make("chain"),
             limits=Limits(memory=512),
             networks=[network.attach_inside()],
             command=[

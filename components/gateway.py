@@ -42,7 +42,7 @@ class Gateway(Component):
         super().__init__("berth:platform:Gateway", name, opts)
         container = self.container(
             "gateway",
-            image=images.make(self, "gateway"),
+            image=images.make("gateway"),
             user=service_user if images.is_local("gateway") else _official_user,
             limits=Limits(memory=256),
             networks=[network.attach_inside(address=network.gateway_address)],

@@ -1,4 +1,4 @@
-"""The image that every Python service of ours is built from, and how the others are built on it."""
+"""Every image of the stack, built or pulled once, whoever uses it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from components.settings import ImageSettings
 
 
 class Images(Component):
-    """``berth:platform:Images``: builds ``images/service``; other components build theirs with :meth:`make`."""
+    """``berth:platform:Images``: builds or pulls each image that is asked for, once."""
 
     service: pulumi.Output[str]
     """Id of the services' image, for a container that needs nothing more."""
@@ -18,17 +18,25 @@ class Images(Component):
         super().__init__("berth:platform:Images", name, opts)
         self._settings = settings
         self.service = self.image("service", settings.service, settings.base)
+        self._made = {"service": self.service}
         self.register_outputs({"service": self.service})
 
     def is_local(self, name: str) -> bool:
         """Whether the image is built here; else it is the official one, with a user and tools of its own."""
         return bool(getattr(self._settings, name) == "local")
 
-    def make(self, owner: Component, name: str) -> pulumi.Output[str]:
-        """The image ``name`` as a child of ``owner``: built from ``images/<name>``, or the one the settings name."""
-        source: str = getattr(self._settings, name)
-        # A build finds a local image by name only.  The id is given as well, so that a new services' image
-        # makes this one anew.
-        local = f"{pulumi.get_project()}/service:{pulumi.get_stack()}"
-        service: pulumi.Input[str] = local if self.is_local("service") else self._settings.service
-        return owner.image(name, source, self._settings.base, {"SERVICE": service, "SERVICE_ID": self.service})
+    def make(self, name: str, on_service: bool = False) -> pulumi.Output[str]:
+        """Id of the image ``name``: built from ``images/<name>``, or the one that the settings name.
+
+        ``on_service``: the Dockerfile builds on the services' image, its build argument SERVICE.
+        """
+        if name not in self._made:
+            args: dict[str, pulumi.Input[str]] = {}
+            if on_service:
+                # A build finds a local image by name only.  The id is given as well, so that a new services'
+                # image makes this one anew.
+                local = f"{pulumi.get_project()}/service:{pulumi.get_stack()}"
+                args["SERVICE"] = local if self.is_local("service") else self._settings.service
+                args["SERVICE_ID"] = self.service
+            self._made[name] = self.image(name, getattr(self._settings, name), self._settings.base, args)
+        return self._made[name]

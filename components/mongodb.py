@@ -43,7 +43,7 @@ class MongoDB(Component):
         root = GeneratedSecret("mongo-root", "token", self.child())
         app = GeneratedSecret("mongo-app", "token", self.child())
 
-        image = images.make(self, "mongodb")
+        image = images.make("mongodb", on_service=True)
         members = [self._member(host, settings, network, image, key) for host in self.hosts]
         addresses = ",".join(f"{host}:{port}" for host in self.hosts)
         job = self.job(

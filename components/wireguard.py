@@ -23,7 +23,7 @@ control_port = 8080
 
 @dataclass(frozen=True)
 class WireGuardNodeArgs:
-    """What a node needs to know.  ``registry``: the KeyRegistry's address; ``digest`` and ``block``: the access list's."""
+    """What a node needs to know.  ``registry``: address of the KeyRegistry; ``digest``, ``block``: of the list."""
 
     node: NodeSettings
     access: AccessSettings
@@ -60,7 +60,7 @@ class WireGuardNode(Component):
         self.tunnel_address = node_address(args.access.tunnel_subnet)
         self.control_url = f"http://127.0.0.1:{node.control_port}"
         self.control_token = GeneratedSecret(f"{node.name}-control", "token", self.child()).value
-        self.node_image = args.images.make(self, "wireguard")
+        self.node_image = args.images.make("wireguard", on_service=True)
         container = self._container(args)
         self.peers = NodePeers(
             f"{node.name}-peers",

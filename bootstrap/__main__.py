@@ -22,16 +22,24 @@ from bootstrap.errors import SetupError
 from bootstrap.node import NodePackages
 from bootstrap.shell import Shell
 from bootstrap.stack import Stack, project
-from bootstrap.step import Context, Step, Teller, run_steps
+from bootstrap.step import Context, Step, Teller, run_lanes
 from bootstrap.tunnel import Tunnel
 from bootstrap.venv import Venv
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def steps() -> list[Step]:
-    """In this order, because the later ones use the earlier ones."""
-    return [Docker(), Tunnel(), Venv(), NodePackages(), Engine(), BaseImage(), Stack()]
+def stages() -> list[list[list[Step]]]:
+    """Stages one after the other; in each, rows of steps that run beside each other.
+
+    A step stands after what it uses. Making the base image and installing packages take the longest
+    and need nothing of each other.
+    """
+    return [
+        [[Docker(), Tunnel()]],
+        [[Venv(), NodePackages(), Engine()], [BaseImage()]],
+        [[Stack()]],
+    ]
 
 
 def set_up(context: Context) -> int:
@@ -44,7 +52,8 @@ def set_up(context: Context) -> int:
         except OSError:
             print("  another set-up is running in this checkout; waiting for it", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
-        done = run_steps(steps(), context, Teller())
+        teller = Teller()
+        done = all(run_lanes(lanes, context, teller) for lanes in stages())
         environment.write(context)
     print(f"set-up {'done' if done else 'stopped'} after {time.monotonic() - start:.1f} s", flush=True)
     return 0 if done else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from bootstrap.errors import SetupError
@@ -10,6 +11,8 @@ from bootstrap.step import Context
 QUIET = ("env", "DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_SUSPEND=1")
 OPTIONS = ("-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=120", "-o", "Acquire::Retries=3")
 
+_LOCK = threading.Lock()  # steps run beside each other, and apt runs once at a time
+
 
 def install(context: Context, *packages: str) -> list[str]:
     """Install those of `packages` that are missing; returns which those were.
@@ -17,6 +20,11 @@ def install(context: Context, *packages: str) -> list[str]:
     Raises:
         SetupError: without apt, without root, or when apt fails.
     """
+    with _LOCK:
+        return _install(context, packages)
+
+
+def _install(context: Context, packages: tuple[str, ...]) -> list[str]:
     shell = context.shell
     if shell.which("apt-get") is None:
         raise SetupError(

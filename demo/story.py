@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from berth.access.read import read_access_list
 from berth.chain import dev
@@ -40,39 +41,39 @@ class Deployment:
 
     @property
     def endpoint(self) -> Endpoint:
-        chain = self.outputs["chain"]
-        return Endpoint(chain["rpcUrl"], int(chain["chainId"]))
+        return Endpoint(self.outputs["rpcUrl"], int(self.outputs["chainId"]))
 
     @property
     def passes(self) -> AccessPass:
-        return AccessPass(self.endpoint, self.outputs["contracts"]["AccessPass"])
+        return AccessPass(self.endpoint, self.outputs["accessPass"])
 
     @property
     def registry(self) -> KeyRegistry:
-        return KeyRegistry(self.endpoint, self.outputs["contracts"]["KeyRegistry"])
+        return KeyRegistry(self.endpoint, self.outputs["keyRegistry"])
+
+    @property
+    def node(self) -> dict[str, Any]:
+        """The first node."""
+        nodes: dict[str, dict[str, Any]] = self.outputs["nodes"]
+        return next(iter(nodes.values()))
 
     @property
     def members_page(self) -> str:
-        return str(self.outputs["gateway"]["membersUrl"])
-
-    def tunnel(self, address: str) -> Tunnel:
-        """The tunnel of a client on the ``edge`` network to the first node."""
-        node = self.outputs["nodes"][0]
-        return Tunnel(
-            node_key=node["publicKey"],
-            endpoint=node["edgeEndpoint"],
-            address=address,
-            routes=(node["tunnelAddress"] + "/32", *self.outputs["gateway"]["routes"]),
-        )
+        return str(self.outputs["membersUrl"])
 
     def address_of(self, token: int) -> str:
         """The tunnel address that the registry's slot gives the pass."""
-        subnet = IPv4Network(self.outputs["access"]["tunnelSubnet"])
+        subnet = IPv4Network(self.outputs["tunnelSubnet"])
         return read_access_list(self.endpoint, self.registry.address, subnet).by_token[token].address
 
-    @property
-    def node_address(self) -> str:
-        return str(self.outputs["nodes"][0]["tunnelAddress"])
+    def tunnel(self, address: str) -> Tunnel:
+        """The tunnel of a client on the ``edge`` network to the first node."""
+        return Tunnel(
+            node_key=self.node["publicKey"],
+            endpoint=self.node["edgeEndpoint"],
+            address=address,
+            routes=(f"{self.node['tunnelAddress']}/32", f"{urlsplit(self.members_page).hostname}/32"),
+        )
 
 
 @dataclass
@@ -102,7 +103,7 @@ class Story:
             for member in (alice, bob):
                 member.address = self._deployment.address_of(member.token)
             self._enter(bob)
-            bob.client.start_ping(self._deployment.node_address, ping_interval)
+            bob.client.start_ping(self._deployment.node["tunnelAddress"], ping_interval)
             self._enter(alice)
             self._sell(alice)
             self._preview_names(alice, "loses access")
@@ -113,11 +114,10 @@ class Story:
 
     def _join(self, name: str, stack: ExitStack) -> Member:
         self._say(f"{name} starts a client, which makes its WireGuard key, and gets a pass in a fresh wallet")
-        outputs = self._deployment.outputs
         label = {"berth.stack": f"berth/{self._stack.name}", "berth.demo": name}
-        client = Client(
-            f"berth-{self._stack.name}-demo-{name}", outputs["nodes"][0]["image"], outputs["network"]["edge"], label
-        )
+        prefix = f"berth-{self._stack.name}"
+        # The node's image has all that a client needs; outsiders are on the network called edge.
+        client = Client(f"{prefix}-demo-{name}", self._deployment.node["image"], f"{prefix}-edge", label)
         stack.enter_context(client)
         wallet = dev.Wallet.fresh()
         token = self._deployment.passes.mint(self._operator, wallet.address)

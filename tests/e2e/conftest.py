@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -96,8 +97,8 @@ def pulumi() -> Iterator[Pulumi]:
     """The stack, brought up from nothing; taken down at the end, whatever the tests did."""
     engine = Pulumi()
     remove_containers(f"berth/{stack}")
-    if stack in engine_stacks():
-        engine.expect("stack", "rm", "--yes", "--force")
+    engine("stack", "rm", "--yes", "--force")  # there is one after an interrupted run only
+    shutil.copy(Path(__file__).with_name(f"Pulumi.{stack}.yaml"), root / "stacks")
     engine.expect("stack", "init", stack)
     up = engine.up(seconds=900)
     assert up.status == 0, up.text
@@ -106,19 +107,8 @@ def pulumi() -> Iterator[Pulumi]:
     down = engine("destroy", "--yes", "--skip-preview")
     remove_containers(f"berth/{stack}")
     engine("stack", "rm", "--yes", "--force")
+    (root / f"stacks/Pulumi.{stack}.yaml").unlink(missing_ok=True)
     assert down.status == 0, down.text
-
-
-def engine_stacks() -> set[str]:
-    run = subprocess.run(
-        [root / ".venv/bin/pulumi", "stack", "ls", "--json"],
-        cwd=root,
-        env={**os.environ, **passphrase()},
-        text=True,
-        capture_output=True,
-        check=True,
-    )
-    return {item["name"] for item in json.loads(run.stdout)}
 
 
 @dataclass(frozen=True)
@@ -138,7 +128,7 @@ class Node:
 @pytest.fixture
 def node(pulumi: Pulumi) -> Node:
     """The first node's control API."""
-    first = pulumi.outputs()["nodes"][0]
+    first = Deployment(pulumi.outputs()).node
     return Node(first["controlUrl"], first["controlToken"])
 
 

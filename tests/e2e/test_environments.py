@@ -6,8 +6,6 @@ import pytest
 
 from tests.e2e.conftest import Pulumi, root
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.mark.parametrize("stack", ["staging", "prod"])
 def test_it_previews(stack: str) -> None:

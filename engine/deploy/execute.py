@@ -74,6 +74,10 @@ class Executor:
         self.emit(Diagnostic("error", message, urn))
         self.failed.set()
 
+    def count(self, op: Operation) -> None:
+        with self.state.lock:
+            self.changes[op] += 1
+
     def complain(self, message: str, urn: str) -> None:
         """A failure that an update stops at, while a preview goes on to show what else there is."""
         self.troubled = True
@@ -129,8 +133,8 @@ class Executor:
                 raise Stopped
             if not silent:
                 self.emit(StepDone(step.urn, step.op, step.old, step.new, seconds, step.detailed))
-                with self.state.lock:
-                    self.changes[step.op] += step.op not in uncounted
+                if step.op not in uncounted:
+                    self.count(step.op)
 
     def _carry_out(self, step: Step) -> str | None:
         """Why the step failed, or None."""

@@ -16,6 +16,11 @@ class Problem(Exception):
         self.urn = urn
 
 
+def _type_and_name(urn: str) -> tuple[str, str]:
+    _, _, types, name = urn.split("::", 3)
+    return types.rsplit("$", 1)[-1], name
+
+
 class Identities:
     """URNs that this operation has met.  Call with the state locked."""
 
@@ -64,8 +69,7 @@ class Identities:
             return own
         inherited = []
         parent_name = goal.parent.rsplit("::", 1)[-1]
-        for urn in [make_urn("", "", "", goal.type, goal.name), *own]:
-            type, name = urn.split("::")[2].rsplit("$", 1)[-1], urn.split("::", 3)[3]
+        for type, name in [(goal.type, goal.name), *map(_type_and_name, own)]:
             if name.startswith(parent_name):
                 # Children are by convention named after their parent, so they were renamed with it.
                 name = parent_alias.rsplit("::", 1)[-1] + name[len(parent_name) :]

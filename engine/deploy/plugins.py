@@ -26,6 +26,15 @@ def package_of(type: str) -> str:
     return parts[2] if parts[:2] == ["pulumi", "providers"] and len(parts) > 2 else parts[0]
 
 
+def require(package: str) -> None:
+    """Refuse a package that this engine has no provider for."""
+    if package not in supported:
+        raise ProviderError(
+            f"the package '{package}' needs a plugin, and the embedded engine serves {', '.join(supported)} only. "
+            "Run this program with the Pulumi CLI."
+        )
+
+
 class ManagedProvider:
     """What the steps talk to: values keep their marks here, and are handed on in plain.
 
@@ -165,11 +174,7 @@ class Providers:
     def register(self, resource: Resource, inputs: PropertyMap) -> None:
         """``resource`` (a provider with its id) can be referred to from now on."""
         package = package_of(resource.type)
-        if package not in supported:
-            raise ProviderError(
-                f"the package '{package}' needs a plugin; the embedded engine serves {', '.join(supported)} only. "
-                "Run this program with the Pulumi CLI."
-            )
+        require(package)
         make = {"docker": _docker, "pulumi": lambda: self._builtin}.get(package, self._dynamic)
         managed = ManagedProvider(make, inputs, self._worker, self._emit)
         with self._lock:

@@ -58,8 +58,8 @@ class Refresh:
             if not silent:
                 seconds = time.monotonic() - started
                 self._executor.emit(StepDone(old.urn, op, old, new, seconds, invert(diff.detailed)))
-                with self._state.lock:
-                    self._executor.changes[op] += self._counted
+                if self._counted:
+                    self._executor.count(op)
             return new
 
     def _read(self, old: Resource) -> tuple[Operation, Resource | None, DiffResult]:

@@ -12,7 +12,7 @@ from engine.deploy.goals import Goal
 from engine.deploy.identity import Identities, Problem
 from engine.deploy.options import Program
 from engine.deploy.paths import differences, keep_old, with_replaces
-from engine.deploy.plugins import ManagedProvider, Providers, package_of
+from engine.deploy.plugins import ManagedProvider, Providers, package_of, require
 from engine.deploy.state import State, now
 from engine.deploy.values import same, unknown_token
 from engine.model import PropertyMap, Resource, Secret
@@ -53,6 +53,7 @@ class Generator:
 
     def provider_reference(self, package: str, version: str) -> str:
         """The default provider of a package, registered when it is first needed."""
+        require(package)
         name = "default" + (f"_{version}" if version else "")
         name = name.replace(".", "_").replace("+", "_").replace("-", "_")
         with self._defaults_lock:

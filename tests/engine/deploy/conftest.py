@@ -18,7 +18,7 @@ from engine.events import Diagnostic, Event, StepDone, StepStarted
 from engine.model import Resource, Secret, Snapshot
 
 # A provider whose things are files in ``things/``; what it was asked is in ``calls.log``.
-THINGS = '''
+THINGS = """
 import json, os, pathlib, time, uuid
 import pulumi
 from pulumi.dynamic import *
@@ -89,7 +89,7 @@ class Thing(Resource, module="test", name="Thing"):
     def __init__(self, name, opts=None, **props):
         props = {"label": name, **props}
         super().__init__(ThingProvider(), name, {**props, "made": None, "region": None, "token": None}, opts)
-'''
+"""
 
 
 @dataclass
@@ -110,7 +110,9 @@ class Outcome:
         return [f"{e.op} {e.urn.rsplit('::', 1)[-1]}" for e in self.events if isinstance(e, StepDone)]
 
     def started(self, op: str, name: str) -> StepStarted:
-        return next(e for e in self.events if isinstance(e, StepStarted) and (e.op, e.urn.rsplit("::", 1)[-1]) == (op, name))
+        return next(
+            e for e in self.events if isinstance(e, StepStarted) and (e.op, e.urn.rsplit("::", 1)[-1]) == (op, name)
+        )
 
     @property
     def outputs(self) -> dict[str, object]:

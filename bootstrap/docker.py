@@ -95,8 +95,8 @@ def builder(context: Context) -> str | None:
     `.berth/env` puts in front.
     """
     link = context.home / "bin" / "docker"
-    clients = [path for path in context.shell.every("docker") if Path(path) != link]
-    for position, client in enumerate(clients):
+    # Called from `make`, which has sourced `.berth/env`, the link itself comes first and must not hide its target.
+    for position, client in enumerate(context.shell.every("docker", but=link.parent)):
         if not _builds(context, client):
             continue
         if position == 0:

@@ -132,11 +132,11 @@ class Shell:
     def which(self, name: str) -> str | None:
         return shutil.which(name, path=self._path())
 
-    def every(self, name: str) -> list[str]:
-        """Each executable called `name` on PATH, first come first, without repeats of one file."""
+    def every(self, name: str, but: Path | None = None) -> list[str]:
+        """Each executable called `name` on PATH (`but` in that folder), first come first, no file twice."""
         found: dict[str, str] = {}
         for folder in self._path().split(os.pathsep):
-            path = shutil.which(name, path=folder) if folder else None
+            path = shutil.which(name, path=folder) if folder and folder != str(but) else None
             if path:
                 found.setdefault(os.path.realpath(path), path)
         return list(found.values())

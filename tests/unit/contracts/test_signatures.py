@@ -241,5 +241,5 @@ def test_the_domain_can_be_read(world: World) -> None:
     assert (fields, name, version, chain_id) == (b"\x0f", "berth KeyRegistry", "1", world.evm.w3.eth.chain_id)
     assert (contract, salt, extensions) == (world.registry.address, bytes(32), [])
     for kind, constant in (("Register", "REGISTER_TYPEHASH"), ("Revoke", "REVOKE_TYPEHASH")):
-        text = f"{kind}({','.join(f'{each["type"]} {each["name"]}' for each in TYPES[kind])})"
-        assert world.registry.functions[constant]().call() == keccak(text=text)
+        fields = ",".join(f"{field['type']} {field['name']}" for field in TYPES[kind])
+        assert world.registry.functions[constant]().call() == keccak(text=f"{kind}({fields})")

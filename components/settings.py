@@ -12,12 +12,13 @@ from ipaddress import IPv4Network
 from typing import Annotated, Any, Final, Literal, Self
 
 import pulumi.runtime.config
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from providers.settings import (
     AccessSettings,
     Allowed,
     ChainSettings,
+    HostAddress,
     NodeSettings,
     Port,
     Section,
@@ -57,6 +58,13 @@ Base = Annotated[
 ]
 
 
+def _number(value: Any) -> Any:
+    """For a choice among numbers: true is equal to 1, and yet not meant by it."""
+    if isinstance(value, bool):
+        raise ValueError("not a number")
+    return value
+
+
 class ImageSettings(Section):
     """``berth:images``: where each image comes from; ``local`` builds ``images/<name>``."""
 
@@ -85,7 +93,7 @@ class NetworkSettings(Section):
 class MongoSettings(Section):
     """``berth:mongodb``: the replica set ``rs0``."""
 
-    members: Annotated[Literal[1, 3, 5], Allowed("1, 3 or 5")] = 1
+    members: Annotated[Literal[1, 3, 5], BeforeValidator(_number), Allowed("1, 3 or 5")] = 1
     host_port: Port | None = None
     """Where the first member is published on 127.0.0.1; nowhere when absent."""
     memory: Annotated[int, Field(ge=256, le=1_048_576), Allowed("MiB, a whole number from 256")] = 512
@@ -94,9 +102,7 @@ class MongoSettings(Section):
 class GatewaySettings(Section):
     """``berth:gateway``: the published entrance."""
 
-    bind: Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,3}){3}$"), Allowed("an IPv4 address of this host")] = (
-        "127.0.0.1"
-    )
+    bind: HostAddress = "127.0.0.1"
     http_port: Port = 80
     alt_port: Port = 8080
 

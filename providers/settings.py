@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from difflib import get_close_matches
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -39,8 +39,26 @@ def _network(value: IPv4Network) -> IPv4Network:
     return value
 
 
+def _host_address(value: str) -> str:
+    return str(IPv4Address(value))
+
+
+def _target(value: str) -> str:
+    host, _, _ = value.rpartition("/")[0].partition(":")
+    if host != "gateway":
+        IPv4Network(host)
+    return value
+
+
 Port = Annotated[int, Field(ge=1, le=65535), Allowed("a port, a whole number from 1 to 65535")]
 Subnet = Annotated[IPv4Network, AfterValidator(_network), Allowed("a private IPv4 network, for example 172.30.10.0/24")]
+HostAddress = Annotated[str, AfterValidator(_host_address), Allowed("an IPv4 address of this host")]
+Target = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9./]+(:\d{1,5})?/(tcp|udp|icmp|any)$"),
+    AfterValidator(_target),
+    Allowed("a target such as gateway:8081/tcp or 172.30.10.0/24/any"),
+]
 Address = Annotated[
     str, Field(pattern=r"^0x[0-9a-fA-F]{40}$"), Allowed("an account address: 0x and 40 hexadecimal digits")
 ]
@@ -115,9 +133,7 @@ class NodeSettings(Section):
     """UDP port of WireGuard on this host."""
     control_port: Port = 18080
     """TCP port of the node's control API, published on 127.0.0.1 only."""
-    bind: Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,3}){3}$"), Allowed("an IPv4 address of this host")] = (
-        "127.0.0.1"
-    )
+    bind: HostAddress = "127.0.0.1"
     """Where the WireGuard port is published."""
     endpoint: (
         Annotated[str, Field(pattern=r"^\S+:\d{1,5}$"), Allowed("host:port, as clients reach the node")] | None
@@ -140,14 +156,7 @@ class AccessSettings(Section):
     ] = 3600
     tunnel_subnet: Subnet = IPv4Network("10.77.0.0/16")
     nodes: Annotated[tuple[NodeSettings, ...], Allowed("a list of nodes")] = (NodeSettings(name="node-1"),)
-    allow: tuple[
-        Annotated[
-            str,
-            Field(pattern=r"^(gateway|\d{1,3}(\.\d{1,3}){3}(/\d{1,2})?)(:\d{1,5})?/(tcp|udp|icmp|any)$"),
-            Allowed("a target such as gateway:8081/tcp or 172.30.10.0/24/any"),
-        ],
-        ...,
-    ] = ("gateway:8081/tcp",)
+    allow: tuple[Target, ...] = ("gateway:8081/tcp",)
     """What peers may reach; ``gateway`` stands for the gateway's address inside."""
 
     @model_validator(mode="after")

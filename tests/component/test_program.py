@@ -1,0 +1,200 @@
+"""The whole program, per stack file: what it registers, and that every rule for Docker objects holds."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi.runtime import rpc
+
+from tests.component.recorder import Recorder, Registered, declare, declare_program, root, run_program, stack_config
+
+container = "docker:index/container:Container"
+image = "docker:index/image:Image"
+remote_image = "docker:index/remoteImage:RemoteImage"
+network = "docker:index/network:Network"
+volume = "docker:index/volume:Volume"
+
+# A renamed token means other URNs, and with them replaced infrastructure: change nothing here lightly.
+tokens = {
+    "berth:access:AccessControl",
+    "berth:access:Chain",
+    "berth:access:Contracts",
+    "berth:access:WireGuardNode",
+    "berth:platform:Gateway",
+    "berth:platform:Images",
+    "berth:platform:MongoDB",
+    "berth:platform:Network",
+}
+dynamic = {
+    "pulumi-python:dynamic/berth:AccessList",
+    "pulumi-python:dynamic/berth:Contract",
+    "pulumi-python:dynamic/berth:GeneratedSecret",
+    "pulumi-python:dynamic/berth:NodePeers",
+}
+
+Program = tuple[str, Recorder]
+
+
+def plain(value: Any) -> Any:
+    """A value without secret marks."""
+    if rpc.is_rpc_secret(value):
+        return plain(rpc.unwrap_rpc_secret(value))
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+def labels(resource: Registered) -> dict[str, str]:
+    given = resource.inputs["labels"]
+    return {entry["label"]: entry["value"] for entry in given}
+
+
+def test_type_tokens_are_pinned(program: Program) -> None:
+    ours = {r.type for r in program[1].registered if not r.type.startswith("docker:")}
+    assert ours == tokens | dynamic
+
+
+def test_every_docker_object_is_named_and_labelled_for_its_stack(program: Program) -> None:
+    stack, recorder = program
+    for kind in (container, network, volume):
+        assert recorder.of(kind)
+        for resource in recorder.of(kind):
+            assert resource.inputs["name"] == f"berth-{stack}-{resource.name}"
+            assert labels(resource) == {"berth.stack": f"berth/{stack}", "berth.urn": resource.urn}
+    for resource in recorder.of(image):
+        assert resource.inputs["imageName"] == f"berth/{resource.name}:{stack}"
+        args = resource.inputs["build"]["args"]
+        assert (args["BERTH_STACK"], args["BERTH_URN"]) == (f"berth/{stack}", resource.urn)
+
+
+def test_every_image_labels_itself_with_what_the_build_gives_it(program: Program) -> None:
+    for resource in program[1].of(image):
+        dockerfile = (root / resource.inputs["build"]["dockerfile"]).read_text()
+        if resource.name == "service":
+            continue  # others build on it, and would inherit its label
+        assert dockerfile.rstrip().endswith("LABEL berth.stack=${BERTH_STACK} berth.urn=${BERTH_URN}"), resource.name
+
+
+def test_every_child_has_its_component_as_parent(program: Program) -> None:
+    for resource in program[1].registered:
+        if not resource.type.startswith("berth:"):
+            assert "::berth:" in resource.request.parent, resource.urn
+
+
+def test_containers_are_hardened(program: Program) -> None:
+    for resource in program[1].of(container):
+        given = resource.inputs
+        assert given["capabilities"]["drops"] == ["ALL"], resource.name
+        assert given["securityOpts"] == ["no-new-privileges:true"], resource.name
+        assert not given.get("privileged"), resource.name
+        assert given["memory"] >= 64, resource.name
+        assert 0 < float(given["cpus"]) <= 4, resource.name
+        assert given["logOpts"]["max-size"], resource.name
+        assert given["destroyGraceSeconds"] >= 10, resource.name
+        job = given.get("attach", False)
+        assert given["restart"] == ("no" if job else "unless-stopped"), resource.name
+        # Files and a read-only root exclude each other in Docker; then the root is not the service's to write.
+        assert given["readOnly"] or given["uploads"], resource.name
+        if not resource.name.startswith("node-"):
+            assert given["user"] not in ("", "0", "0:0", "root"), resource.name
+            assert not given["capabilities"].get("adds"), resource.name
+
+
+def test_containers_are_replaced_in_place_because_their_names_are_fixed(program: Program) -> None:
+    for resource in program[1].of(container):
+        assert resource.request.deleteBeforeReplace, resource.name
+
+
+def test_volumes_outlive_the_stack(program: Program) -> None:
+    for resource in program[1].of(volume):
+        assert resource.request.retainOnDelete, resource.name
+
+
+def test_nothing_is_published_beyond_this_host_but_wireguard_and_what_the_settings_say(program: Program) -> None:
+    for resource in program[1].of(container):
+        for port in resource.inputs.get("ports") or []:
+            assert port["ip"] == "127.0.0.1" or port.get("protocol") == "udp", (resource.name, port)
+
+
+def test_generated_secrets_are_secret_wherever_they_go(program: Program) -> None:
+    recorder = program[1]
+    made = recorder.of("pulumi-python:dynamic/berth:GeneratedSecret")
+    assert {resource.name for resource in made} >= {"mongo-key", "mongo-root", "mongo-app"}
+    for resource in made:
+        assert list(resource.request.additionalSecretOutputs) == ["value"]
+    for resource in recorder.registered:
+        for path, value in _leaves(resource.inputs):
+            assert "value-of-" not in str(value), f"{resource.name}: {path} is plain"
+
+
+def test_secrets_are_files_and_not_environment(program: Program) -> None:
+    for resource in program[1].of(container):
+        for entry in plain(resource.inputs.get("envs") or []):
+            assert "value-of-" not in entry
+    uploads = plain(program[1].named(container, "mongo-init").inputs["uploads"])
+    files = {entry["file"]: entry["content"] for entry in uploads}
+    assert files["/run/berth/root-password"] == "value-of-mongo-root"
+    assert files["/run/berth/mongo.key"] == "value-of-mongo-key"
+
+
+def test_third_party_images_are_official_ones_by_digest_outside_dev(program: Program) -> None:
+    stack, recorder = program
+    pulled = {resource.name: resource.inputs["name"] for resource in recorder.of(remote_image)}
+    if stack == "dev":
+        assert pulled == {}
+        return
+    assert set(pulled) == {"mongodb", "gateway"}
+    assert all("@sha256:" in name for name in pulled.values())
+    bases = {resource.inputs["build"]["args"]["BASE"] for resource in recorder.of(image)}
+    assert all("@sha256:" in base for base in bases)
+
+
+def test_an_external_chain_has_no_container(program: Program) -> None:
+    stack, recorder = program
+    names = {resource.name for resource in recorder.of(container)}
+    assert ("chain" in names) == (stack == "dev")
+
+
+def test_an_image_is_built_once_however_many_use_it(program: Program) -> None:
+    urns = [resource.urn for resource in program[1].registered]
+    assert len(urns) == len(set(urns))
+
+
+def test_mongodb_is_checked_as_the_settings_promise() -> None:
+    recorder = declare_program("dev")
+    check = recorder.named(container, "mongo-repl-1").inputs["healthcheck"]
+    del check["tests"]
+    assert check == {"interval": "10s", "timeout": "10s", "retries": 5, "startPeriod": "30s"}
+
+
+def test_official_mongodb_is_run_as_its_own_user_and_checked_with_its_own_shell() -> None:
+    recorder = declare_program("prod")
+    for number in (1, 2, 3):
+        member = recorder.named(container, f"mongo-repl-{number}").inputs
+        assert member["user"] == "999:999"
+        assert member["healthcheck"]["tests"][1] == "mongosh"
+    job = recorder.named(container, "mongo-init").inputs
+    assert job["networkMode"] == "container:mongo-repl-1-id"
+    assert "MEMBERS=mongo-repl-1:27017,mongo-repl-2:27017,mongo-repl-3:27017" in job["envs"]
+
+
+def test_wrong_setting_registers_nothing() -> None:
+    config = {**stack_config("dev"), "berth:gateway": json.dumps({"httpPort": "eighty"})}
+    recorder = Recorder()
+    with pytest.raises(pulumi.RunError, match=r'berth:gateway\.httpPort is "eighty": it must be a port'):
+        declare(run_program, "dev", config, recorder)
+    assert recorder.registered == []
+
+
+def _leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
+    """Every scalar of a value that is not inside a secret."""
+    if rpc.is_rpc_secret(value):
+        return []
+    if isinstance(value, dict):
+        return [leaf for key, item in value.items() for leaf in _leaves(item, f"{path}.{key}")]
+    if isinstance(value, list):
+        return [leaf for index, item in enumerate(value) for leaf in _leaves(item, f"{path}[{index}]")]
+    return [(path, value)]

@@ -137,11 +137,7 @@ def _version() -> str:
 
 def main(args: list[str] | None = None) -> None:
     """Run one command and leave the process with its exit code."""
-    code = _run(args)
-    sys.stdout.flush()
-    if code == 130:
-        os._exit(code)  # stopped by the second Ctrl-C: threads of running steps must not hold the process
-    sys.exit(code)
+    sys.exit(_run(args))
 
 
 def _run(args: list[str] | None) -> int:
@@ -155,7 +151,7 @@ def _run(args: list[str] | None) -> int:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("error: stopped", err=True)
-        return 130
+        return Cancelled.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing to tell it
         return 1

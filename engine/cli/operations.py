@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from types import FrameType
 
 from engine.backend import history, locks
 from engine.backend.errors import Cancelled, ConfigurationError, EngineError
+from engine.cli.interrupt import interruptible
 from engine.cli.session import Session, say
 from engine.deploy import DeploymentFailed, Options, Program, run
 from engine.deploy.options import Verb
-from engine.display import Display, show
+from engine.display import show
 from engine.events import Event, Finished, Started, StepDone, StepStarted
 from engine.model import Snapshot
 
@@ -82,13 +81,13 @@ class Operation:
         self._title(_titles[verb])
         started, failed, changes = time.time(), True, {}
         try:
-            with self._events(preview=False) as (emit, _, cancel):
-                result = run(self.program, self.config, snapshot, self.options, session.state.save, emit, cancel)
-            failed, changes = False, result.changes
+            with self._events(preview=False) as (emit, events, cancel):
+                try:
+                    result = run(self.program, self.config, snapshot, self.options, session.state.save, emit, cancel)
+                finally:
+                    changes = next((event.changes for event in events[::-1] if isinstance(event, Finished)), {})
+            failed = False
             session.state.save(result.snapshot)
-        except DeploymentFailed as error:
-            changes = error.result.changes
-            raise
         finally:
             history.record(
                 session.location,
@@ -126,6 +125,7 @@ class Operation:
         live = sys.stdout.isatty() and not self.session.flags.non_interactive and self.session.flags.color != "raw"
         display = show(sys.stdout, live=live, color=self.session.color, diff=self.diff, json=self.json)
         events: list[Event] = []
+        directory = self.session.location.locks(self.session.stack)
 
         def emit(event: Event) -> None:
             if isinstance(event, Started):
@@ -133,32 +133,15 @@ class Operation:
             events.append(event)
             display(event)
 
-        with _interruptible(display) as cancel:
+        with interruptible(lambda: locks.release_own(directory)) as cancel:
             try:
                 yield emit, events, cancel
+            except DeploymentFailed as error:
+                if cancel.is_set():
+                    raise Cancelled("the operation was cancelled; what it had done by then is in the state") from error
+                raise
             finally:
                 display.close()
-            if cancel.is_set():
-                raise Cancelled("the operation was cancelled")
-
-
-@contextmanager
-def _interruptible(display: Display) -> Iterator[threading.Event]:
-    """Ctrl-C (or SIGTERM) once sets the event; twice raises KeyboardInterrupt."""
-    cancel = threading.Event()
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        if cancel.is_set():
-            raise KeyboardInterrupt
-        cancel.set()
-        say("\nCancelling: waiting for the running steps to end; press Ctrl-C again to stop at once", error=True)
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield cancel
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _preview_destroy(program: Program, snapshot: Snapshot, emit: Callable[[Event], None]) -> None:

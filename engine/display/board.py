@@ -28,17 +28,23 @@ class Row:
     errors: int = 0
     warnings: int = 0
 
-    def status(self, preview: bool) -> str:
+    @property
+    def whole(self) -> str:
+        """The operation as one word: the steps of a replacement are a replacement once they are done."""
+        return "replace" if self.state == "done" and self.op in ("create-replacement", "delete-replaced") else self.op
+
+    def status(self, preview: bool, op: str = "") -> str:
         """Pulumi's words: ``create`` in a preview, ``creating`` or ``created (1.2s)`` in an update."""
+        op = op or self.op
         if self.state == "failed":
-            return f"**{words.running(self.op)} failed**"
-        if self.op == "same" or not self.state:
+            return f"**{words.running(op)} failed**"
+        if op == "same" or not self.state:
             return ""
-        if preview and self.op != "refresh":
-            return self.op
+        if preview and op != "refresh":
+            return op
         if self.state == "running":
-            return words.running(self.op)
-        return f"{words.done(self.op)} ({words.duration(self.seconds)})"
+            return words.running(op)
+        return f"{words.done(op)} ({words.duration(self.seconds)})"
 
 
 @dataclass
@@ -60,7 +66,7 @@ class Board:
         elif isinstance(event, StepStarted):
             row = self._row(event.urn, event.new or event.old)
             row.op, row.state, row.began = event.op, "running", time.monotonic()
-            row.changed = changed_keys(event.op, event.old, event.new, event.detailed)
+            row.changed = changed_keys(event.op, event.old, event.new, event.detailed) or row.changed
             return row
         elif isinstance(event, StepDone):
             row = self._row(event.urn, event.new or event.old)

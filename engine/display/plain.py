@@ -31,7 +31,7 @@ class Plain:
             for line in self._differ(event):
                 self._print(line)
         if isinstance(event, StepStarted) and row:
-            if not self._differ and event.op not in words.quiet and event.op != "refresh":
+            if not self._differ and event.op not in (*words.quiet, "refresh", "replace"):
                 self._row(row)
         elif isinstance(event, StepDone) and row:
             refreshed = event.op != started  # only its end tells what a refresh step found

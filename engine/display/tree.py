@@ -59,12 +59,12 @@ class Tree:
         cells = [("", "", "Type", "Name", "Plan" if preview else "Status", "Info")]
         for depth, row in ordered:
             indent = "   " * (depth - 1) + "└─ " if depth else ""
-            status = row.status(preview)
+            status = row.status(preview, row.whole)
             if row.state == "running" and not preview and row.op != "same":
                 status += f" ({time.monotonic() - row.began:.0f}s)"
-            style = "red" if row.state == "failed" else words.colour(row.op)
+            style = "red" if row.state == "failed" else words.colour(row.whole)
             type = indent + words.short_type(row.type)
-            cells.append((style, words.symbol(row.op), type, row.name, status, _info(row, final)))
+            cells.append((style, words.symbol(row.whole), type, row.name, status, _info(row, final)))
         widths = [max(len(cell[column]) for cell in cells) for column in range(2, 5)]
         table = Text(no_wrap=not final, overflow="ellipsis")
         for index, (style, sign, type, name, status, info) in enumerate(cells):

@@ -8,7 +8,7 @@ import pulumi_docker as docker
 from components.base import Component, Limits
 from components.images import Images
 from components.network import Network
-from components.settings import ChainSettings
+from components.settings import ChainSettings, is_secret
 
 
 class Chain(Component):
@@ -34,8 +34,9 @@ class Chain(Component):
             self.rpc_url = container.id.apply(lambda _: settings.rpc_url)
             self.node_rpc_url = container.id.apply(lambda _: settings.node_rpc_url)
         else:
-            self.rpc_url = pulumi.Output.from_input(settings.rpc_url)
-            self.node_rpc_url = pulumi.Output.from_input(settings.node_rpc_url)
+            # The URLs of paid endpoints carry a key.
+            hide = pulumi.Output.secret if is_secret("chain") else pulumi.Output.from_input
+            self.rpc_url, self.node_rpc_url = hide(settings.rpc_url), hide(settings.node_rpc_url)
         self.register_outputs({"rpcUrl": self.rpc_url, "nodeRpcUrl": self.node_rpc_url})
 
     def _anvil(self, settings: ChainSettings, network: Network, images: Images) -> docker.Container:

@@ -12,7 +12,7 @@ from components.base import Component, Limits, files_directory, service_user
 from components.haproxy import Part, render
 from components.images import Images
 from components.network import Network
-from components.settings import GatewaySettings
+from components.settings import GatewaySettings, is_secret
 
 members_port: Final = 8081
 
@@ -40,6 +40,9 @@ class Gateway(Component):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("berth:platform:Gateway", name, opts)
+        files: dict[str, pulumi.Input[str]] = {**render(parts, pulumi.get_stack())}
+        if is_secret("chain"):
+            files["haproxy.cfg"] = pulumi.Output.secret(files["haproxy.cfg"])  # it names the chain's URL
         container = self.container(
             "gateway",
             image=images.make("gateway"),
@@ -47,7 +50,7 @@ class Gateway(Component):
             limits=Limits(memory=256),
             networks=[network.attach_inside(address=network.gateway_address)],
             command=["haproxy", "-W", "-db", "-f", f"{files_directory}/haproxy.cfg"],
-            files=render(parts, pulumi.get_stack()),
+            files=files,
             ports=[
                 docker.ContainerPortArgs(internal=8000, external=settings.http_port, ip=settings.bind),
                 docker.ContainerPortArgs(internal=8080, external=settings.alt_port, ip=settings.bind),

@@ -38,6 +38,7 @@ __all__ = [
     "NodeSettings",
     "Settings",
     "SettingsError",
+    "is_secret",
     "load",
     "parse",
 ]
@@ -199,6 +200,12 @@ def load() -> Settings:
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from error  # shown as it is, without a traceback
     return settings
+
+
+def is_secret(section: str) -> bool:
+    """Whether ``berth:<section>`` holds a secret, so that what is derived from it must not be shown either."""
+    key = f"{namespace}:{section}"
+    return pulumi.runtime.config.is_config_secret(key) or key in pulumi.runtime.config.get_config_secret_keys_env()
 
 
 def _require_decided(settings: Settings) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -81,11 +81,12 @@ def declare(
     stack: str = "dev",
     config: Mapping[str, str] | None = None,
     recorder: Recorder | None = None,
+    secret_keys: Sequence[str] = (),
 ) -> Recorder:
     """Everything that ``what`` registers, in a preview of a stack that was never up."""
     recorder = recorder or Recorder()
     pulumi.runtime.set_mocks(recorder.mocks, project="berth", stack=stack, preview=True, monitor=recorder)
-    pulumi.runtime.set_all_config(dict(config or {}))
+    pulumi.runtime.set_all_config(dict(config or {}), list(secret_keys))
 
     @pulumi.runtime.test
     def run() -> None:

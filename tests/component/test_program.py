@@ -189,6 +189,17 @@ def test_wrong_setting_registers_nothing() -> None:
     assert recorder.registered == []
 
 
+def test_the_url_of_a_chain_whose_settings_are_secret_is_secret_everywhere() -> None:
+    chain = {"mode": "external", "chainId": 8453, "rpcUrl": "https://rpc.example.org/key-in-url"}
+    config = {**stack_config("prod"), "berth:chain": json.dumps(chain)}
+    recorder = declare(run_program, "prod", config, secret_keys=["berth:chain"])
+    for resource in recorder.registered:
+        for path, value in _leaves(resource.inputs):
+            assert "key-in-url" not in str(value), f"{resource.name}: {path} is plain"
+    node = recorder.named(container, "node-1").inputs
+    assert any("key-in-url" in entry for entry in plain(node["envs"]))
+
+
 def _leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
     """Every scalar of a value that is not inside a secret."""
     if rpc.is_rpc_secret(value):

@@ -128,8 +128,8 @@ class WireGuardNode(Component):
                 ),
             ],
             healthcheck=docker.ContainerHealthcheckArgs(
-                tests=["CMD", "python", "-m", "berth.kit.probe", f"http://127.0.0.1:{control_port}/health"],
-                interval="2s",
+                tests=["CMD", "http-healthcheck", str(control_port)],
+                interval="1s",
                 timeout="5s",
                 retries=5,
             ),

@@ -6,5 +6,4 @@
 ``metrics``   ``/metrics`` for Prometheus
 ``problem``   errors over HTTP as RFC 9457 problem documents
 ``serve``     an HTTP server that stops gracefully
-``probe``     the health check that containers run
 """

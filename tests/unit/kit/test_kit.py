@@ -1,4 +1,4 @@
-"""What every service rests on: health, logs, problem documents, the probe, and stopping."""
+"""What every service rests on: health, logs, problem documents, the containers' check, and stopping."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from pydantic import SecretStr
 
 from berth.kit import logging as kit_logging
 from berth.kit.health import Check, Health
-from berth.kit.probe import probe
 from berth.kit.problem import Problem
 from berth.kit.serve import listen, make_app
 
@@ -162,8 +161,15 @@ def test_a_problem_shows_its_further_members() -> None:
     }
 
 
+def check(port: int, *path: str) -> tuple[bool, str]:
+    """The health check that containers of the services' image run."""
+    script = Path(__file__).parents[3] / "images/service/http-healthcheck"
+    done = subprocess.run([script, str(port), *path], capture_output=True, text=True, timeout=10, check=False)
+    return done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(("status", "well"), [(200, True), (503, False)])
-def test_probe(status: int, well: bool) -> None:
+def test_the_check_of_containers(status: int, well: bool) -> None:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(status)
@@ -177,17 +183,17 @@ def test_probe(status: int, well: bool) -> None:
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        assert probe(f"http://127.0.0.1:{server.server_port}/health") == (well, "body")
+        assert check(server.server_port) == (well, f"{status} body\n")
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
 
 
-def test_probe_of_nothing() -> None:
+def test_the_check_of_nothing() -> None:
     with listen(0, "127.0.0.1") as taken:
         port = taken.getsockname()[1]
-    well, said = probe(f"http://127.0.0.1:{port}/health")
+    well, said = check(port)
     assert not well
     assert "refused" in said
 
@@ -220,7 +226,7 @@ finally:
     try:
         port = int(process.stdout.readline())
         answers: list[tuple[bool, str]] = []
-        caller = threading.Thread(target=lambda: answers.append(probe(f"http://127.0.0.1:{port}/slow")))
+        caller = threading.Thread(target=lambda: answers.append(check(port, "/slow")))
         caller.start()
         assert process.stdout.readline() == "began\n"
         started = time.monotonic()
@@ -228,7 +234,7 @@ finally:
         caller.join()
         assert process.wait(5) == 0
         assert time.monotonic() - started < 3
-        assert answers == [(True, '"answered"')]
+        assert answers == [(True, '200 "answered"\n')]
         assert process.stdout.read().endswith("cleaned up\n")
     finally:
         process.kill()

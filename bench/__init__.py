@@ -1,0 +1,1 @@
+"""Benchmarks, one module each with ``run() -> Iterable[Measurement]``; ``python -m bench [name ...]`` runs them."""

@@ -13,9 +13,10 @@ TEST_LABEL = "berth.test"
 def clean(context: Context, project: str) -> list[str]:
     """Remove the stack's containers, networks, volumes, images and state; returns what was removed."""
     removed = _labelled(context, f"{STACK_LABEL}={project}/{context.stack}")
-    removed += _images(context, f"reference=berth/*:{context.stack}")
-    # Earlier builds lose their name to the newer one; the base image has its label only if it was made here.
-    removed += _images(context, "dangling=true", "label=berth.image")
+    # By label as well as by name: earlier builds lost their name to a newer one.
+    removed += _images(context, f"reference={project}/*:{context.stack}")
+    removed += _images(context, f"label={STACK_LABEL}={project}/{context.stack}")
+    # The base image has this label only if it was made here.
     removed += _images(context, f"reference={IMAGE}", f"label={MADE_LABEL}=made")
     return removed + _state(context, project)
 

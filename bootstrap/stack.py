@@ -11,6 +11,8 @@ from bootstrap.errors import SetupError
 from bootstrap.step import Context
 
 PASSPHRASE_VARIABLES = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
+SALT = re.compile(r"^encryptionsalt:.*\n?", re.MULTILINE)
+SECURE = re.compile(r"^\s+secure:", re.MULTILINE)
 NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
@@ -42,18 +44,26 @@ class Stack:
         return ", ".join(filter(None, [made, f"made {context.stack}"]))
 
     def _make_passphrase(self, context: Context) -> str:
-        settings = config_file(context)
-        if settings.exists() and re.search(r"^encryptionsalt:", settings.read_text(), re.MULTILINE):
-            raise SetupError(
-                f"{settings.relative_to(context.root)} is encrypted with a passphrase that this checkout does not have",
-                "set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE to it; or, if nothing is deployed from "
-                "that stack and its settings hold no `secure:` value, remove the line encryptionsalt to start over",
-            )
+        forgot = self._forget_foreign_salt(context)
         file = passphrase(context)
         file.parent.mkdir(exist_ok=True)
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
             stream.write(secrets.token_urlsafe(32) + "\n")
-        return "made .berth/passphrase (keep it: it decrypts this machine's stacks)"
+        return f"{forgot}made .berth/passphrase (keep it: it decrypts this machine's stacks)"
+
+    def _forget_foreign_salt(self, context: Context) -> str:
+        """Drop the mark of another machine's passphrase from settings in which nothing is encrypted."""
+        settings = config_file(context)
+        text = settings.read_text() if settings.exists() else ""
+        if not SALT.search(text):
+            return ""
+        if SECURE.search(text) or exists(context):
+            raise SetupError(
+                f"{settings.relative_to(context.root)} is encrypted with a passphrase that this checkout does not have",
+                "set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE to it, then try again",
+            )
+        settings.write_text(SALT.sub("", text))
+        return "dropped the encryptionsalt of another machine, "
 
 
 def own_passphrase(context: Context) -> bool:

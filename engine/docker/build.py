@@ -18,6 +18,7 @@ from engine.provider import ProviderError
 build_seconds = 60 * 60.0
 first_client_without_builder = 23  # from this version on, BuildKit is the separate plugin "buildx"
 _kept_lines = 30
+_NOISE = re.compile(r"#\d+ sha256:[0-9a-f]{64}")  # the 20.10 client follows each step with its digest
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def run_build(build: Build, root: Path, host: str, seconds: float, progress: Cal
             assert process.stdout is not None
             for line in process.stdout:
                 text = line.rstrip()
-                if text:
+                if text and not _NOISE.fullmatch(text):
                     lines.append(text)
                     progress(text)
             code = process.wait()

@@ -76,7 +76,7 @@ def _diff_value(
 ) -> None:
     """``old`` and ``new`` are normal forms; ``..._given`` keep the order in which elements were written."""
     if old is None or new is None or new is UNKNOWN or old is UNKNOWN:
-        found[path] = "add" if old is None else "delete" if new is None else "update"
+        found[path] = "add" if old_given is None else "delete" if new_given is None else "update"
         return
     count = len(found)
     match kind:

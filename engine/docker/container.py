@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import Any
 
 from engine.docker import container_values as values
 from engine.docker.bridged import Bridged, NotAsAsked
@@ -26,6 +26,8 @@ from engine.docker.remote_image import ensure_image
 from engine.docker.schema import labels_to_map
 from engine.model import UNKNOWN, PropertyMap, contains_unknown
 from engine.provider import CheckFailure, CheckResult, Log, ProviderError
+
+removal_seconds = 15.0
 
 _ROWS = {row.name: row for row in FIELDS}
 _UPDATED = ("memory", "memoryReservation", "memorySwap", "cpus", "cpuShares", "cpuPeriod", "cpuQuota", "cpuSet")
@@ -124,9 +126,14 @@ class Container(Bridged):
             volumes = "true" if inputs.get("removeVolumes", True) else "false"
             self.client.call("DELETE", f"/containers/{id}", query={"v": volumes, "force": "true"})
         except DaemonError as error:
-            gone = error.status == 404 or "already in progress" in error.message
-            if not gone:
+            if error.status != 404 and "already in progress" not in error.message:
                 raise ProviderError(f"container {name} cannot be removed: {error.message}") from error
+        # One that removes itself may still be at it, and its name is not free before.
+        deadline = time.monotonic() + removal_seconds
+        while self.client.find(f"/containers/{id}/json") is not None:
+            if time.monotonic() > deadline:
+                raise ProviderError(f"container {name} is still there {removal_seconds:.0f} s after its removal")
+            time.sleep(0.1)
 
     # --- parts --------------------------------------------------------------------------------------
 
@@ -240,8 +247,7 @@ def _update_body(olds: PropertyMap, news: PropertyMap) -> Json:
     body: Json = place(FIELDS, limits).get("HostConfig", {})
     if limits.get("memory"):
         # The swap limit cannot be below memory; given none, the daemon's own rule is twice the memory.
-        swap: Any = news.get("memorySwap") or 2 * limits["memory"]
-        body["MemorySwap"] = values.bytes_of(swap)
+        body["MemorySwap"] = values.bytes_of(news.get("memorySwap") or 2 * news["memory"])
     if changed("restart") or changed("maxRetryCount"):
         body["RestartPolicy"] = {
             "Name": news.get("restart", "no"), "MaximumRetryCount": news.get("maxRetryCount", 0)

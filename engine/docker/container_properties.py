@@ -187,7 +187,10 @@ FIELDS: tuple[Property, ...] = (
     Property("publishAllPorts", BOOLEAN, at="HostConfig.PublishAllPorts"),
     Property("networkMode", STRING, default="bridge", at="HostConfig.NetworkMode"),
     Property("networksAdvanced", Listing(_NETWORK, unordered=True)),
-    Property("hosts", Listing(_HOST, unordered=True), at="HostConfig.ExtraHosts", to=values.hosts_to, back=values.hosts_back),
+    Property(
+        "hosts", Listing(_HOST, unordered=True), at="HostConfig.ExtraHosts",
+        to=values.hosts_to, back=values.hosts_back,
+    ),
     Property("dns", STRING_SET, at="HostConfig.Dns"),
     Property("dnsOpts", STRING_SET, at="HostConfig.DnsOptions"),
     Property("dnsSearches", STRING_SET, at="HostConfig.DnsSearch"),

@@ -100,9 +100,7 @@ def context_files(context: Path, patterns: list[Pattern]) -> Iterator[str]:
             found = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)
         for name, is_directory in found:
             path = f"{directory}/{name}" if directory else name
-            # A pattern that matched a parent matches everything below it.
-            mine = matched | {i for i, p in enumerate(patterns) if i not in matched and p.regex.fullmatch(path)}
-            ignored = bool(mine) and not patterns[max(mine)].negated
+            ignored, mine = _evaluate(patterns, path, matched)
             if not is_directory:
                 if not ignored:
                     yield path
@@ -110,6 +108,20 @@ def context_files(context: Path, patterns: list[Pattern]) -> Iterator[str]:
                 yield from walk(path, mine)
 
     yield from walk("", frozenset())
+
+
+def _evaluate(patterns: list[Pattern], path: str, above: frozenset[int]) -> tuple[bool, frozenset[int]]:
+    """Whether the path is ignored, and which patterns hold for what is below it.
+
+    A pattern that held for the parent holds here too.  As in Docker's own matcher, one that could not
+    change the answer so far is not tried, and therefore does not hold below either.
+    """
+    ignored, holding = False, set()
+    for i, pattern in enumerate(patterns):
+        if i in above or (pattern.negated == ignored and pattern.regex.fullmatch(path)):
+            holding.add(i)
+            ignored = not pattern.negated
+    return ignored, frozenset(holding)
 
 
 def context_digest(root: Path, context: str, dockerfile: str) -> str:

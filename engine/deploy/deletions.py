@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 
-from engine.deploy.execute import Executor, Step
+from engine.deploy.execute import Executor, Step, threads
 from engine.deploy.paths import with_replaces
 from engine.deploy.plugins import Providers
 from engine.deploy.state import State, dependencies_of, provider_urn
@@ -100,46 +99,45 @@ class Deletions:
 
     def run(self, steps: list[Step], parallel: int) -> None:
         """Carry out the steps, each when all that depends on its resource is gone.  Raises Stopped."""
-        position = {id(old): i for i, old in enumerate(self._state.base)}
-        by_urn: dict[str, list[Step]] = {}
-        for step in steps:
-            by_urn.setdefault(step.urn, []).append(step)
-        waits: dict[int, set[int]] = {id(step): set() for step in steps}  # step -> steps that must go first
-        for step in steps:
+        position: dict[int, int] = {}
+        parts: dict[str, set[str]] = {}  # what is in a component: to depend on it is to depend on its parts
+        components = {old.urn for old in self._state.base if not old.custom}
+        for i, old in enumerate(self._state.base):
+            position[id(old)] = i
+            if old.parent in components:
+                parts.setdefault(old.parent, set()).add(old.urn)
+        by_urn: dict[str, list[int]] = {}
+        for i, step in enumerate(steps):
+            by_urn.setdefault(step.urn, []).append(i)
+        frees: list[list[int]] = [[] for _ in steps]  # step -> steps that wait for it
+        waits = [0] * len(steps)
+        for i, step in enumerate(steps):
             assert step.old is not None
-            for urn in self._needed(step.old):
+            needed = dependencies_of(step.old)
+            for urn in needed - {step.old.parent}:
+                needed |= parts.get(urn, set())
+            for urn in needed:
                 for other in by_urn.get(urn, []):
-                    if position.get(id(other.old), 0) < position.get(id(step.old), 0):
-                        waits[id(other)].add(id(step))
-        _in_order(steps, waits, self._executor.run, parallel)
+                    # Of several resources with this URN only those that are older can be meant.
+                    if position.get(id(steps[other].old), 0) < position.get(id(step.old), 0):
+                        frees[i].append(other)
+                        waits[other] += 1
+        self._in_order(steps, frees, waits, parallel)
 
-    def _needed(self, old: Resource) -> set[str]:
-        """Dependencies, and what is in the components among them: to depend on one is to depend on its parts."""
-        needed = dependencies_of(old)
-        components = {r.urn for r in self._state.base if r.urn in needed - {old.parent} and not r.custom}
-        if components:
-            needed.update(r.urn for r in self._state.base if r.parent in components)
-        return needed
-
-
-def _in_order(steps: list[Step], waits: dict[int, set[int]], run: Callable[[Step], None], parallel: int) -> None:
-    left = {id(step): step for step in steps}
-    running: dict[Future[None], int] = {}
-    stopped: BaseException | None = None
-    with ThreadPoolExecutor(max_workers=max(parallel, 1), thread_name_prefix="delete") as pool:
-        while left or running:
-            if stopped is None:
-                ready = [key for key in left if not waits[key]]
-                for key in ready:
-                    running[pool.submit(run, left.pop(key))] = key
-            if not running:
-                break
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                key = running.pop(future)
-                for others in waits.values():
-                    others.discard(key)
-                stopped = stopped or future.exception()
-    if stopped is not None:
-        raise stopped
-    if left:
-        raise ProviderError(f"resources depend on each other in a circle: {', '.join(s.urn for s in left.values())}")
+    def _in_order(self, steps: list[Step], frees: list[list[int]], waits: list[int], parallel: int) -> None:
+        ready = [i for i, count in enumerate(waits) if not count]
+        running: dict[Future[None], int] = {}
+        stopped: BaseException | None = None
+        with threads(parallel, "delete") as pool:
+            while ready or running:
+                running.update((pool.submit(self._executor.run, steps[i]), i) for i in ready)
+                ready = []
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    done = running.pop(future)
+                    stopped = stopped or future.exception()
+                    for other in frees[done] if stopped is None else []:
+                        waits[other] -= 1
+                        if not waits[other]:
+                            ready.append(other)
+        if stopped is not None:
+            raise stopped

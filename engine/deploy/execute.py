@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -27,6 +28,20 @@ pending_types = {
 }
 # Steps that are half of a replacement are not counted: the "replace" step stands for both halves.
 uncounted = {"create-replacement", "delete-replaced", "read-replacement", "import-replacement", "discard-replaced"}
+
+
+@contextmanager
+def threads(parallel: int, name: str) -> Iterator[ThreadPoolExecutor]:
+    """A pool that is waited for, unless somebody presses Ctrl-C a second time."""
+    pool = ThreadPoolExecutor(max_workers=max(parallel, 1), thread_name_prefix=name)
+    patient = True
+    try:
+        yield pool
+    except KeyboardInterrupt:
+        patient = False
+        raise
+    finally:
+        pool.shutdown(wait=patient, cancel_futures=not patient)
 
 
 class Stopped(Exception):
@@ -164,6 +179,8 @@ class Executor:
                 self.news[step.urn] = step.new
             self.state.end(subject)
             step.finish()
+            if step.old is not None:
+                self.state.changed(step.old)
             if step.recorded:
                 self.state.replace(step.old if step.supersedes else None, step.new)
         if step.op == "same" and step.old is not None and step.new is not None:

@@ -140,6 +140,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
                 raise Problem(f"outputs were registered for {urn}, which was not", urn)
             old = state.olds.get(urn)
             new.outputs = outputs
+            state.changed(new)
         if old is not None and old.outputs == outputs:
             state.touch()
         else:

@@ -64,11 +64,12 @@ class Operation:
         except Exception as error:  # noqa: BLE001
             # Whatever it is, the state is saved and the end reported; the traceback is for whoever mends this.
             self._executor.fail(f"{type(error).__name__}: {error}")
-        finally:
-            self._executor.wait()
-            self._monitor.release.set()
-            server.stop(None)
-            self._providers.close()
+        # A KeyboardInterrupt goes straight through: whoever presses Ctrl-C twice does not want to wait, and what is
+        # under way stands in the state as pending.  The program and the servers end when this process does.
+        self._executor.wait()
+        self._monitor.release.set()
+        server.stop(None)
+        self._providers.close()
         return self._finish(started)
 
     def _carry_out(self, address: str) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import time
-from concurrent.futures import ThreadPoolExecutor
 
-from engine.deploy.execute import Executor, Stopped, is_default_provider
+from engine.deploy.execute import Executor, Stopped, is_default_provider, threads
 from engine.deploy.paths import invert
 from engine.deploy.plugins import Providers
 from engine.deploy.state import State, now, repaired, secret_outputs
@@ -25,7 +24,7 @@ class Refresh:
     def run(self, parallel: int) -> None:
         """Read all resources in parallel and start from what was found.  Raises Stopped when a read failed."""
         base = self._state.base
-        with ThreadPoolExecutor(max_workers=max(parallel, 1), thread_name_prefix="refresh") as pool:
+        with threads(parallel, "refresh") as pool:
             futures = [pool.submit(self._refresh, old) for old in base]
         failures = [future.exception() for future in futures]
         if any(failures):

@@ -37,7 +37,8 @@ def dependencies_of(resource: Resource) -> set[str]:
 
 
 class State:
-    """Thread-safe; ``save`` gets a snapshot whose resources nobody changes any more."""
+    """Thread-safe.  ``save`` gets a snapshot whose resources nobody changes any more: an unchanged resource is the
+    same object from one save to the next."""
 
     def __init__(self, base: Snapshot, save: Callable[[Snapshot], None] | None) -> None:
         self.lock = threading.RLock()
@@ -48,6 +49,8 @@ class State:
         self._news: list[Resource] = []
         self._done: dict[int, Resource] = {}  # by identity, and kept alive so that an identity is not used again
         self._pending: dict[int, PendingOperation] = {}
+        self._copies: dict[int, Resource] = {}  # of resources as last saved, by identity
+        self._copied_aliases = 0
         self._save = save
         self._save_lock = threading.Lock()
         self._changed = 1  # versions of the state: the one now, and the one last saved
@@ -56,6 +59,7 @@ class State:
 
     def rebase(self, resources: list[Resource]) -> None:
         """Start from these resources (in dependency order), as after a refresh."""
+        self._copies.clear()
         self.base = resources
         self.olds = {resource.urn: resource for resource in resources if not resource.delete}
 
@@ -74,8 +78,14 @@ class State:
         with self.lock:
             if old is not None:
                 self._done[id(old)] = old
+                self.changed(old)
             if new is not None:
                 self._news.append(new)
+                self.changed(new)
+
+    def changed(self, resource: Resource) -> None:
+        """To be called when fields of a resource that stands in the state were set."""
+        self._copies.pop(id(resource), None)
 
     def touch(self) -> None:
         """The state differs from what was saved, but need not be saved at once."""
@@ -108,10 +118,16 @@ class State:
 
     def snapshot(self) -> Snapshot:
         with self.lock:
+            if self._copied_aliases != len(self.aliases):
+                self._copied_aliases = len(self.aliases)
+                self._copies.clear()
             resources = [r for r in [*self._news, *self.base] if id(r) not in self._done]
+            for resource in resources:
+                if id(resource) not in self._copies:
+                    self._copies[id(resource)] = self._normalized(resource)
             pending = [*self._pending.values(), *self._creating]
             return Snapshot(
-                [self._normalized(resource) for resource in resources],
+                [self._copies[id(resource)] for resource in resources],
                 [PendingOperation(self._normalized(p.resource), p.type) for p in pending],
                 self.metadata,
             )

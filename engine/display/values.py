@@ -72,7 +72,7 @@ def difference(old: Any, new: Any, depth: int, label: str) -> Iterator[Line]:
     elif _items(old) or _items(new):
         yield from lines(old, "-", depth, label)
         yield from lines(new, "+", depth, label)
-    elif old != new:
+    elif old != new or isinstance(old, bool) != isinstance(new, bool):
         yield "~", depth, f"{label}: {scalar(old)} => {scalar(new)}"
 
 

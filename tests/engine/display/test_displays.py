@@ -1,0 +1,214 @@
+"""Each display on the same story: golden texts."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+
+import pytest
+
+from engine.display import show
+from engine.display.diff import Differ
+from engine.events import Diagnostic, Event, Finished, Started, StepDone, StepStarted
+from engine.model import Resource
+
+Story = Callable[[bool], list[Event]]
+
+plain_update = """\
+    pulumi:pulumi:Stack berth-dev: Reading block 12
+ +  berth:platform:Network plane creating
+ +  berth:platform:Network plane created (0.0s)
+ +  docker:index:Network inside creating
+    docker:index:Network inside: step 0
+ +  docker:index:Network inside created (1.2s)
+ ~  pulumi-python:dynamic/berth:AccessList list updating [diff: ~entries]
+    pulumi-python:dynamic/berth:AccessList list: warning: two nodes are newer
+ ~  pulumi-python:dynamic/berth:AccessList list updated (1m15s) [diff: ~entries]
+ ++ a:b:C node creating replacement [diff: ~kind]
+ ++ a:b:C node created replacement (1.0s) [diff: ~kind]
+ +- a:b:C node replaced (0.0s) [diff: ~kind]
+ -- a:b:C node deleting original [diff: ~kind]
+ -- a:b:C node deleted original (1.0s) [diff: ~kind]
+ -  a:b:C gone deleting
+ -  a:b:C gone **deleting failed**
+
+Diagnostics:
+  pulumi-python:dynamic/berth:AccessList (list):
+    warning: two nodes are newer
+    than the list
+
+  a:b:C (gone):
+    error: daemon said no:
+    port in use
+
+Outputs:
+  + token: [secret]
+  ~ url: "http://old" => "http://localhost"
+
+Resources:
+    + 2 created
+    ~ 1 updated
+    +- 1 replaced
+    4 changes. 2 unchanged
+    1 errored
+
+Duration: 2m5s
+"""
+
+diff_preview = """\
+  pulumi:pulumi:Stack: (same)
+    [urn=urn:pulumi:dev::berth::pulumi:pulumi:Stack::berth-dev]
+    + berth:platform:Network: (create)
+        [urn=urn:pulumi:dev::berth::berth:platform:Network::plane]
+        + docker:index:Network: (create)
+            [urn=urn:pulumi:dev::berth::docker:index/network:Network::inside]
+            name    : "berth-dev"
+            password: [secret]
+    ~ pulumi-python:dynamic/berth:AccessList: (update)
+        [id=id-list]
+        [urn=urn:pulumi:dev::berth::pulumi-python:dynamic/berth:AccessList::list]
+      ~ entries: {
+          - 2: {
+              - owner: "0x2"
+            }
+          + 3: {
+              + owner: "0x3"
+            }
+        }
+    ++ a:b:C: (create-replacement)
+        [id=id-node]
+        [urn=urn:pulumi:dev::berth::a:b/c:C::node]
+      ~ kind: "x" => "y"
+    +- a:b:C: (replace)
+        [id=id-node]
+        [urn=urn:pulumi:dev::berth::a:b/c:C::node]
+      ~ kind: "x" => "y"
+    -- a:b:C: (delete-replaced)
+        [id=id-node]
+        [urn=urn:pulumi:dev::berth::a:b/c:C::node]
+    - a:b:C: (delete)
+        [id=id-gone]
+        [urn=urn:pulumi:dev::berth::a:b/c:C::gone]
+"""
+
+
+def told(
+    events: list[Event], *, live: bool = False, color: bool = False, diff: bool = False, json: bool = False
+) -> str:
+    out = io.StringIO()
+    display = show(out, live=live, color=color, diff=diff, json=json)
+    for event in events:
+        display(event)
+    display.close()
+    return out.getvalue()
+
+
+def test_a_log_of_an_update(story: Story) -> None:
+    assert told(story(False)) == plain_update
+
+
+def test_details_of_a_preview(story: Story) -> None:
+    differ = Differ(color=False)
+    assert "".join(f"{line}\n" for event in story(True) for line in differ(event)) == diff_preview
+
+
+def test_a_preview_speaks_of_what_will_be(story: Story) -> None:
+    text = told(story(True))
+    assert " ~  pulumi-python:dynamic/berth:AccessList list update [diff: ~entries]\n" in text
+    assert "    + 2 to create\n    ~ 1 to update\n    - 1 to delete\n    +- 1 to replace\n    5 changes" in text
+    assert "created" not in text
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("diff", [False, True])
+@pytest.mark.parametrize("preview", [False, True])
+def test_no_display_tells_secrets_or_paints_where_it_should_not(
+    story: Story, live: bool, diff: bool, preview: bool
+) -> None:
+    text = told(story(preview), live=live, diff=diff)
+    assert "hush" not in text
+    assert "\033[3" not in text
+    if not live:
+        assert "\033" not in text
+    assert "hush" not in told(story(preview), json=True)
+
+
+def test_colours_where_they_are_wanted(story: Story) -> None:
+    assert "\033[32m" in told(story(True), color=True)
+
+
+def test_the_tree_of_a_terminal(story: Story) -> None:
+    text = told(story(False), live=True)
+    expected = [
+        "     Type                                       Name       Status",
+        "     pulumi:pulumi:Stack                        berth-dev",
+        " +   ├".replace("├", "└") + "─ berth:platform:Network                  plane      created (0.0s)",
+        " +      └─ docker:index:Network                 inside     created (1.2s)",
+        " ~   └─ pulumi-python:dynamic/berth:AccessList  list       updated (1m15s)      [diff: ~entries]; 1 warning",
+        " +-  └─ a:b:C                                   node       replaced (1.0s)      [diff: ~kind]",
+        " -   └─ a:b:C                                   gone       **deleting failed**  1 error",
+    ]
+    final = text[text.rindex("     Type") :].splitlines()
+    assert [line.rstrip() for line in final[1:7]] == expected[1:]
+    assert final[0].startswith(expected[0])
+    assert "a:b:C                                   same" not in text
+    assert "than the list" in text
+
+
+def test_json_has_pulumis_shape(story: Story) -> None:
+    document = json.loads(told(story(True), json=True))
+    assert list(document) == ["config", "steps", "diagnostics", "duration", "changeSummary"]
+    assert document["config"] == {"berth:key": "[secret]", "berth:a": "1"}
+    assert [(step["op"], step["urn"].rpartition("::")[2]) for step in document["steps"]] == [
+        ("same", "berth-dev"),
+        ("create", "plane"),
+        ("create", "inside"),
+        ("update", "list"),
+        ("create-replacement", "node"),
+        ("replace", "node"),
+        ("delete-replaced", "node"),
+        ("delete", "gone"),
+    ]
+    update = document["steps"][3]
+    assert update["diffReasons"] == ["entries"]
+    assert update["detailedDiff"] == {"entries": {"kind": "update", "inputDiff": False}}
+    assert update["oldState"]["inputs"]["entries"] == {"1": {"owner": "0x1"}, "2": {"owner": "0x2"}}
+    assert document["steps"][2]["newState"]["inputs"]["password"] == "[secret]"
+    assert document["steps"][5]["replaceReasons"] == ["kind"]
+    assert [d["severity"] for d in document["diagnostics"]] == ["info", "warning"]
+    assert document["duration"] == 125_200_000_000
+    assert document["changeSummary"]["create"] == 2
+
+
+def test_a_refresh_shows_what_it_found() -> None:
+    old = Resource("urn:pulumi:dev::p::a:b:C::n", "a:b:C", True, id="1", inputs={"digest": "x"}, outputs={"drift": {}})
+    new = Resource(
+        old.urn, old.type, True, id="1", inputs={"digest": "y"}, outputs={"drift": {"missing": {"k": "10.0.0.2"}}}
+    )
+    events: list[Event] = [
+        Started("refresh", "dev", "p", True, {}),
+        StepStarted(old.urn, "refresh", old, None),
+        StepDone(old.urn, "update", old, new, 0.2),
+        Finished({"update": 1}, 0.3, False),
+    ]
+    assert " ~  a:b:C n update [diff: ~drift]\n" in told(events)
+    assert '  ~ drift: {\n      + missing: {\n          + k: "10.0.0.2"\n' in told(events, diff=True)
+    assert json.loads(told(events, json=True))["steps"][0]["op"] == "update"
+
+
+def test_progress_is_told_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("engine.display.plain.time.monotonic", lambda: now)
+    out = io.StringIO()
+    display = show(out, live=False, color=False, diff=False, json=False)
+    for step in range(100):
+        now += 0.25
+        display(Diagnostic("info", f"step {step}", "urn:a::b::t:t:T::x", ephemeral=True))
+        display(Diagnostic("info", f"step {step}", "urn:a::b::t:t:T::y", ephemeral=True))
+    assert len(out.getvalue().splitlines()) == 10
+
+
+def test_an_operation_that_was_stopped_says_so(story: Story) -> None:
+    text = told(story(False)[:12])
+    assert text.endswith("The operation was stopped before it ended.\n")

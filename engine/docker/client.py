@@ -27,6 +27,7 @@ Json = dict[str, Any]
 default_host = "unix:///var/run/docker.sock"
 connect_seconds = 10.0
 call_seconds = 60.0
+change_seconds = 300.0  # creating a container may copy an image's files into a volume
 pull_idle_seconds = 30.0
 
 
@@ -144,10 +145,11 @@ class Client:
         *,
         query: Json | None = None,
         data: bytes | None = None,
-        timeout: float = call_seconds,
+        timeout: float = 0.0,
     ) -> Any:
         """One API call; the decoded answer (None without one).  Raises DaemonError, ProviderError when down."""
         api = self._api()
+        timeout = timeout or (call_seconds if method == "GET" else change_seconds)
         headers = {"Content-Type": "application/x-tar"} if data is not None else {}
         try:
             answer = api.request(

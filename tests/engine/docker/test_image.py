@@ -157,7 +157,8 @@ def test_build_unchanged_changed_gone(world: World, project: Path) -> None:
     assert made.outputs["repoDigest"] != digest
     made.outputs["__inputs"] = made.inputs
 
-    world.client.call("DELETE", f"/images/{made.id}", query={"force": "true"})
+    world.client.call("DELETE", f"/images/{digest}")
+    world.client.call("DELETE", f"/images/{made.id}")
     assert world.read(made).id == "", "an image that is gone is built again"
 
 

@@ -70,6 +70,15 @@ class Recorder(MockMonitor):
         return found[0]
 
 
+def plain(value: Any) -> Any:
+    """A value without secret marks."""
+    if rpc.is_rpc_secret(value):
+        return plain(rpc.unwrap_rpc_secret(value))
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
 def stack_config(stack: str) -> dict[str, str]:
     """The configuration as the engine hands it to the program: namespaced, objects as JSON."""
     values = yaml.safe_load((root / "stacks" / f"Pulumi.{stack}.yaml").read_text())["config"]

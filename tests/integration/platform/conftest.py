@@ -1,0 +1,56 @@
+"""The platform's images, built as the stack builds them, and a lab per module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import docker
+import pytest
+from docker.errors import DockerException
+
+from engine.docker.build import Build, run_build
+from tests.component.recorder import Recorder, declare_program, root
+from tests.integration.platform.lab import Lab
+
+
+@pytest.fixture(scope="session")
+def daemon() -> Iterator[docker.DockerClient]:
+    try:
+        client = docker.from_env(timeout=120)
+        client.ping()
+    except DockerException as error:
+        pytest.skip(f"no Docker daemon answers: {error}")
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def images(daemon: docker.DockerClient) -> Callable[[str], str]:
+    """The id of an image by name; built when it is first asked for."""
+    host = daemon.api.base_url.replace("http+docker://localhost", "unix:///var/run/docker.sock")
+    made: dict[str, str] = {}
+
+    def build(name: str) -> str:
+        if name not in made:
+            args = {}
+            if name == "mongodb":
+                build("service")
+                args = {"SERVICE": "berth/service:platform-test"}
+            what = Build(f"berth/{name}:platform-test", ".", f"images/{name}/Dockerfile", args)
+            made[name] = run_build(what, root, host, 600, lambda _: None)
+        return made[name]
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def lab(daemon: docker.DockerClient) -> Iterator[Lab]:
+    made = Lab(daemon)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def dev() -> Recorder:
+    """What the program declares for stack dev."""
+    return declare_program("dev")

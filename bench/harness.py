@@ -8,11 +8,12 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from rich.console import Console
 from rich.table import Table
 
+_width: Final = 120
 Direction = Literal["at most", "at least"]
 
 
@@ -75,7 +76,7 @@ def show(measurements: Iterable[Measurement]) -> None:
             limit,
             "yes" if one.ok else "NO",
         )
-    Console(stderr=True).print(table)
+    Console(stderr=True, width=_width).print(table)
     for one in found:
         print(one.as_json(), flush=True)
 

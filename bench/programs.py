@@ -48,10 +48,10 @@ class ProgramFailed(Exception):
 
 
 class Program:
-    """One stack in ``folder``; the same program whatever the configuration says."""
+    """One stack in ``folder``, and the same program whatever the configuration says; ``pin`` as ``make`` gives it."""
 
-    def __init__(self, folder: Path, rpc_url: str) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, rpc_url: str, pin: Path | None = None) -> None:
+        self._folder, self._pin = folder, pin
         folder.mkdir(parents=True)
         (folder / "__main__.py").write_text(source)
         project = {
@@ -96,6 +96,8 @@ class Program:
             "PULUMI_SKIP_UPDATE_CHECK": "true",
         }
         environment.pop("BERTH_PIN_FILE", None)
+        if self._pin is not None:
+            environment["BERTH_PIN_FILE"] = str(self._pin)
         done = subprocess.run(
             [*command, *arguments, "--non-interactive"],
             cwd=self._folder,

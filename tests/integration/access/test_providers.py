@@ -1,0 +1,118 @@
+"""The dynamic providers against a real chain, called as Pulumi calls them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from ipaddress import IPv4Network
+from typing import Any, TypeVar
+
+import pytest
+from pulumi.dynamic import Config, ConfigureRequest, ResourceProvider
+from pulumi.dynamic.dynamic import serialize_provider
+
+from berth.access.errors import ListMoved
+from berth.access.read import read_access_list
+from berth.access.receipt import Receipt
+from berth.chain import create2, dev
+from berth.chain.accounts import address_of
+from berth.chain.anvil import Anvil, accounts_key
+from berth.chain.artifacts import load
+from berth.chain.endpoint import Endpoint
+from berth.chain.errors import ChainUnreachable, NoContract, WrongChain
+from berth.chain.seed import Contracts
+from providers.access_list import AccessListProvider, inputs_of
+from providers.contract import ContractProvider
+from providers.settings import SettingsError
+
+pytestmark = pytest.mark.chain
+P = TypeVar("P", bound=ResourceProvider)
+
+
+def configured(provider: P, chain: dict[str, Any]) -> P:
+    config = {"berth:chain": json.dumps(chain), "berth:access": json.dumps({"tunnelSubnet": "10.77.0.0/16"})}
+    provider.configure(ConfigureRequest(Config(config, "berth")))
+    return provider
+
+
+def pass_inputs(name: str = "berth pass") -> dict[str, Any]:
+    args = {"name": name, "symbol": "BERTH", "owner": address_of(accounts_key)}
+    address = create2.predicted_address(create2.init_code(load("AccessPass"), args))
+    return {"name": "AccessPass", "args": args, "salt": create2.zero_salt, "chainId": 31337.0, "address": address}
+
+
+def test_deploying_means_if_there_is_no_code(chain: Anvil, endpoint: Endpoint) -> None:
+    provider = configured(ContractProvider(), {"rpcUrl": chain.url})
+    inputs = pass_inputs("a name of its own")
+    assert provider.read(inputs["address"], inputs).id == ""
+
+    created = provider.create(inputs)
+    assert created.id == inputs["address"]
+    assert endpoint.code(created.id)
+    height = endpoint.block().number
+    assert provider.create(inputs).outs == created.outs
+    assert endpoint.block().number == height, "nothing was sent the second time"
+
+    found = provider.read(created.id, created.outs or {})
+    assert (found.id, found.outs, found.inputs) == (created.id, created.outs, inputs)
+    assert accounts_key[2:] not in json.dumps(created.outs)
+    assert provider.diff(created.id, created.outs or {}, inputs).changes is False
+    assert provider.diff(created.id, created.outs or {}, pass_inputs()).replaces == ["address"]
+
+
+def test_contracts_sent_at_once_from_one_account(chain: Anvil) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    provider = configured(ContractProvider(), {"rpcUrl": chain.url})
+    wanted = [pass_inputs(f"pass {n}") for n in range(6)]
+    with ThreadPoolExecutor(4) as pool:
+        assert [one.id for one in pool.map(provider.create, wanted)] == [one["address"] for one in wanted]
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"chainId": 8453}, WrongChain, "serves chain 31337"),
+        ({"rpcUrl": "http://127.0.0.1:9"}, ChainUnreachable, "is the chain running there"),
+        ({"mode": "external"}, SettingsError, r"berth:chain\.deployerKey is not set"),
+    ],
+)
+def test_what_keeps_a_contract_from_being_deployed(
+    chain: Anvil, settings: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    provider = configured(ContractProvider(), {"rpcUrl": chain.url, **settings})
+    with pytest.raises(error, match=message):
+        provider.create(pass_inputs("never deployed"))
+
+
+def test_a_chain_without_the_proxy_says_so() -> None:
+    with Anvil("--disable-default-create2-deployer") as bare:
+        provider = configured(ContractProvider(), {"rpcUrl": bare.url})
+        with pytest.raises(NoContract, match="deterministic deployment proxy"):
+            provider.create(pass_inputs())
+
+
+def test_the_list_is_confirmed_or_has_moved(chain: Anvil, endpoint: Endpoint, contracts: Contracts) -> None:
+    provider = configured(AccessListProvider(), {"rpcUrl": chain.url})
+    access = read_access_list(endpoint, contracts.key_registry, IPv4Network("10.77.0.0/16"))
+    declared = inputs_of(access)
+    dev.mine(endpoint)
+
+    outputs = provider.create(declared).outs or {}
+    assert outputs["block"] == {"number": access.block.number + 1, "hash": endpoint.block().hash}
+    assert Receipt.from_dict(outputs["receipt"]).digest == access.digest
+    kept = provider.read("access-list", outputs)
+    assert (kept.inputs, kept.outs) == (declared, outputs)
+
+    wallet = dev.Wallet.fresh()
+    token = dev.mint(endpoint, contracts.access_pass, accounts_key, wallet.address)
+    dev.register_for(endpoint, contracts.key_registry, accounts_key, wallet.key, token, dev.fresh_public_key())
+    with pytest.raises(ListMoved, match=rf"added token {token} \({wallet.address}"):
+        provider.update("access-list", outputs, declared)
+
+
+@pytest.mark.parametrize("provider", [ContractProvider(), AccessListProvider()])
+def test_state_holds_a_name_and_not_the_code(provider: ResourceProvider) -> None:
+    pickled = base64.b64decode(serialize_provider(provider))
+    assert type(provider).__name__.encode() in pickled
+    assert len(pickled) < 150

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
-from engine.deploy.execute import Executor, Step, threads
+from engine.deploy.execute import Executor, Step
 from engine.deploy.paths import with_replaces
 from engine.deploy.plugins import Providers
 from engine.deploy.state import State, dependencies_of, provider_urn
@@ -128,7 +128,7 @@ class Deletions:
         ready = [i for i, count in enumerate(waits) if not count]
         running: dict[Future[None], int] = {}
         stopped: BaseException | None = None
-        with threads(parallel, "delete") as pool:
+        with ThreadPoolExecutor(max_workers=max(parallel, 1), thread_name_prefix="delete") as pool:
             while ready or running:
                 running.update((pool.submit(self._executor.run, steps[i]), i) for i in ready)
                 ready = []

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import builtins
 import json
-import os
 import re
 import subprocess
 import threading
@@ -18,11 +17,11 @@ from typing import Final, TypeVar
 import grpc
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
-from engine.deploy.language import channel_options, launcher
+from engine.deploy.language import channel_options, environment, launcher
 from engine.deploy.options import Program
 from engine.deploy.values import from_struct, to_struct
 from engine.events import Diagnostic, Emit
-from engine.model import PropertyMap
+from engine.model import PropertyMap, Secret
 from engine.provider import (
     CheckFailure,
     CheckResult,
@@ -41,17 +40,20 @@ _changes: Final[dict[int, bool | None]] = {
 }
 
 
+class OutcomeUnknown(ProviderError):
+    """The provider died during the call: nobody knows what it did, so the operation stays on record as pending."""
+
+
 class Server:
     """The server's process.  It is started at once and only waited for when it is first called."""
 
-    def __init__(self, program: Program, engine: str, emit: Emit) -> None:
-        main = program.main if program.main.is_dir() else program.main.parent
+    def __init__(self, program: Program, config: dict[str, str | Secret], engine: str, emit: Emit) -> None:
         options = {f"PULUMI_RUNTIME_{key.upper()}": str(value) for key, value in program.runtime_options.items()}
-        settings = json.dumps({"path": str(main), "engine": engine})
+        settings = json.dumps({"path": str(program.directory), "engine": engine})
         self.process = subprocess.Popen(
             [str(program.python), "-u", str(launcher), "provider", settings],
-            cwd=main,
-            env={**os.environ, **options, "PULUMI_PROJECT": program.project},
+            cwd=program.directory,
+            env={**environment(program, config), **options},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -183,7 +185,7 @@ class DynamicProvider:
         except grpc.RpcError as error:
             details = error.details() or str(error.code())
             if error.code() == grpc.StatusCode.UNAVAILABLE:
-                raise ProviderError(f"the server of the dynamic providers has ended: {details}") from error
+                raise OutcomeUnknown(f"the server of the dynamic providers has ended: {details}") from error
             message = exception_text(details)
             if message != details:
                 self._emit(Diagnostic("debug", details, urn))

@@ -6,10 +6,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from engine.deploy.dynamic import OutcomeUnknown
 from engine.deploy.state import State, now, secret_outputs, worth_saving
 from engine.events import Diagnostic, Emit, Operation, StepDone, StepFailed, StepStarted
 from engine.model import Resource
@@ -28,20 +28,6 @@ pending_types = {
 }
 # Steps that are half of a replacement are not counted: the "replace" step stands for both halves.
 uncounted = {"create-replacement", "delete-replaced", "read-replacement", "import-replacement", "discard-replaced"}
-
-
-@contextmanager
-def threads(parallel: int, name: str) -> Iterator[ThreadPoolExecutor]:
-    """A pool that is waited for, unless somebody presses Ctrl-C a second time."""
-    pool = ThreadPoolExecutor(max_workers=max(parallel, 1), thread_name_prefix=name)
-    patient = True
-    try:
-        yield pool
-    except KeyboardInterrupt:
-        patient = False
-        raise
-    finally:
-        pool.shutdown(wait=patient, cancel_futures=not patient)
 
 
 class Stopped(Exception):
@@ -166,7 +152,8 @@ class Executor:
             # Whatever a provider raises ends the step, not the engine: others are running, and state must be kept.
             message = str(error) or error.__class__.__name__
             if not isinstance(error, PartialFailure) or step.new is None:
-                self.state.end(subject)
+                if not isinstance(error, OutcomeUnknown):
+                    self.state.end(subject)
                 self.state.commit()
                 return message
             step.new.id, step.new.outputs = error.id or step.new.id, error.outputs

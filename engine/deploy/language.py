@@ -19,6 +19,20 @@ launcher: Final = Path(__file__).with_name("launcher.py")
 channel_options: Final = [("grpc.max_receive_message_length", 400 * 1024 * 1024)]
 
 
+def environment(program: Program, config: dict[str, str | Secret]) -> dict[str, str]:
+    """What the SDK reads from the environment, in the program's process and in its providers'."""
+    plain = {key: value.value if isinstance(value, Secret) else value for key, value in config.items()}
+    secrets = [key for key, value in config.items() if isinstance(value, Secret)]
+    return {
+        **os.environ,
+        "PULUMI_PROJECT": program.project,
+        "PULUMI_STACK": program.stack,
+        "PULUMI_ORGANIZATION": program.organization,
+        "PULUMI_CONFIG": json.dumps(plain),
+        "PULUMI_CONFIG_SECRET_KEYS": json.dumps(secrets),
+    }
+
+
 class Language:
     """The running program; ``ended`` is called once, when it ended and all its output was passed on.
 
@@ -34,7 +48,6 @@ class Language:
         emit: Emit,
         ended: Callable[[str | None], None],
     ) -> None:
-        main = program.main if program.main.is_dir() else program.main.parent
         settings = {
             "settings": {
                 "monitor": address,
@@ -47,25 +60,15 @@ class Language:
                 "dry_run": options.preview,
             },
             "entry": str(program.main),
-            "path": str(main),
+            "path": str(program.directory),
             "root": str(program.root),
             "debug": options.debug,
         }
-        plain = {key: value.value if isinstance(value, Secret) else value for key, value in config.items()}
-        secrets = [key for key, value in config.items() if isinstance(value, Secret)]
         self._emit, self._ended = emit, ended
         self.process = subprocess.Popen(
             [str(program.python), "-u", str(launcher), "program", json.dumps(settings)],
-            cwd=main,
-            env={
-                **os.environ,
-                "PULUMI_PROJECT": program.project,
-                "PULUMI_STACK": program.stack,
-                "PULUMI_ORGANIZATION": program.organization,
-                "PULUMI_DRY_RUN": "true" if options.preview else "false",
-                "PULUMI_CONFIG": json.dumps(plain),
-                "PULUMI_CONFIG_SECRET_KEYS": json.dumps(secrets),
-            },
+            cwd=program.directory,
+            env={**environment(program, config), "PULUMI_DRY_RUN": "true" if options.preview else "false"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

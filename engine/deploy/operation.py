@@ -41,7 +41,8 @@ class Operation:
         self._state = State(snapshot, None if options.preview else save)
         self._executor = Executor(self._state, self._emit, options.preview, cancel)
         workers = threading.BoundedSemaphore(max(options.parallel, 1))
-        self._providers = Providers(program, options, self._state, workers, self._emit, self._executor.news.get)
+        news = self._executor.news.get
+        self._providers = Providers(program, config, options, self._state, workers, self._emit, news)
         self._deletions = Deletions(self._state, self._providers, self._executor)
         self._generator = Generator(program, config, self._state, self._providers, self._executor, self._deletions)
         self._monitor = Monitor(program, config, options, self._generator, self._executor, self._providers)
@@ -64,20 +65,21 @@ class Operation:
         except Exception as error:  # noqa: BLE001
             # Whatever it is, the state is saved and the end reported; the traceback is for whoever mends this.
             self._executor.fail(f"{type(error).__name__}: {error}")
-        # A KeyboardInterrupt goes straight through: whoever presses Ctrl-C twice does not want to wait, and what is
-        # under way stands in the state as pending.  The program and the servers end when this process does.
-        self._executor.wait()
-        self._monitor.release.set()
-        server.stop(None)
-        self._providers.close()
+        finally:
+            self._executor.wait()
+            self._monitor.release.set()
+            server.stop(None)
+            self._providers.close()
         return self._finish(started)
 
     def _carry_out(self, address: str) -> None:
         verb, parallel = self._options.verb, self._options.parallel
+        if self._pending and not self._options.preview:
+            self._warn_of_pending()
+            if verb == "refresh":
+                self._state.forget_creations()
         if verb == "refresh" or self._options.refresh:
             Refresh(self._state, self._providers, self._executor, verb == "refresh").run(parallel)
-        elif self._pending and not self._options.preview:
-            self._warn_of_pending()
         if verb in ("update", "preview"):
             self._run_program(address)
         if verb != "refresh":
@@ -91,7 +93,8 @@ class Operation:
             f"Attempting to deploy or update resources with {len(lines)} pending operations from previous "
             "deployment.\n" + "\n".join(lines) + "\nThese resources are in an unknown state because the engine was "
             "interrupted while waiting for changes to them to complete. Check with the provider whether they "
-            "completed; `pulumi refresh` then repairs the state."
+            "completed. A refresh reads what the state knows of, and forgets interrupted creations: what was "
+            "created all the same has to be imported or removed."
         )
         self._emit(Diagnostic("warning", message))
 

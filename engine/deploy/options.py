@@ -28,6 +28,11 @@ class Program:
     python: Path
     runtime_options: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def directory(self) -> Path:
+        """Where the program and its providers run, and what they import first."""
+        return self.main if self.main.is_dir() else self.main.parent
+
 
 @dataclass(frozen=True)
 class Options:

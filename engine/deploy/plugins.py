@@ -14,7 +14,7 @@ from engine.deploy.paths import differences, keep_old, marked_as_replacing
 from engine.deploy.state import State, provider_urn
 from engine.deploy.values import mark_like, plain
 from engine.events import Diagnostic, Emit
-from engine.model import PropertyMap, Resource, contains_unknown
+from engine.model import PropertyMap, Resource, Secret, contains_unknown
 from engine.provider import CheckResult, DiffResult, Log, PartialFailure, Provider, ProviderError, ReadResult
 
 supported = ("docker", "pulumi", "pulumi-python")
@@ -129,7 +129,7 @@ class ManagedProvider:
 
     def invoke(self, token: str, args: PropertyMap) -> PropertyMap:
         with self._worker:
-            return mark_like(self._ready().invoke(token, plain(args)), {})
+            return self._ready().invoke(token, plain(args))
 
     def close(self) -> None:
         if self._provider is not None:
@@ -147,13 +147,15 @@ class Providers:
     def __init__(
         self,
         program: Program,
+        config: dict[str, str | Secret],
         options: Options,
         state: State,
         worker: AbstractContextManager[Any],
         emit: Emit,
         news: Callable[[str], Resource | None],
     ) -> None:
-        self._program, self._state, self._worker, self._emit = program, state, worker, emit
+        self._program, self._config, self._state = program, config, state
+        self._worker, self._emit = worker, emit
         self._builtin = BuiltinProvider(options.stack_outputs, news)
         self._lock = threading.Lock()
         self._known: dict[str, ManagedProvider] = {}
@@ -168,7 +170,7 @@ class Providers:
     def _dynamic_server(self) -> Server:
         with self._lock:
             if self._server is None:
-                self._server = Server(self._program, self.engine_address, self._emit)
+                self._server = Server(self._program, self._config, self.engine_address, self._emit)
             return self._server
 
     def register(self, resource: Resource, inputs: PropertyMap) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import time
+from concurrent.futures import ThreadPoolExecutor
 
-from engine.deploy.execute import Executor, Stopped, is_default_provider, threads
+from engine.deploy.execute import Executor, Stopped, is_default_provider
 from engine.deploy.paths import invert
 from engine.deploy.plugins import Providers
 from engine.deploy.state import State, now, repaired, secret_outputs
@@ -24,7 +25,7 @@ class Refresh:
     def run(self, parallel: int) -> None:
         """Read all resources in parallel and start from what was found.  Raises Stopped when a read failed."""
         base = self._state.base
-        with threads(parallel, "refresh") as pool:
+        with ThreadPoolExecutor(max_workers=max(parallel, 1), thread_name_prefix="refresh") as pool:
             futures = [pool.submit(self._refresh, old) for old in base]
         failures = [future.exception() for future in futures]
         if any(failures):

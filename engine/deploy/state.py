@@ -63,6 +63,10 @@ class State:
         self.base = resources
         self.olds = {resource.urn: resource for resource in resources if not resource.delete}
 
+    def forget_creations(self) -> None:
+        with self.lock:
+            self._creating = []
+
     def begin(self, resource: Resource, type: str) -> None:
         """Put on record that a call for ``resource`` starts: ``type`` is creating, updating, ..."""
         with self.lock:

@@ -176,6 +176,8 @@ class Generator:
             return DiffResult(True, ["deletedWith"])
         if bool(old.provider) != bool(new.provider):
             return DiffResult(True, ["provider"])
+        if old.extra.get("taint"):
+            return DiffResult(True, ["id"])
         if provider is not None:
             return provider.diff(new.urn, old.id, old.inputs, old.outputs, new.inputs, goal.ignore_changes)
         if not new.is_provider:

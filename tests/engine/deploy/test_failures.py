@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 from engine.events import StepFailed, StepStarted
 from engine.model import PendingOperation, Resource
@@ -110,6 +113,9 @@ def test_pending_operations_are_named(bench):
     outcome = bench.up()
     assert f"{lost.urn}, interrupted while creating" in outcome.messages("warning")
     assert [p.type for p in outcome.snapshot.pending_operations] == ["creating"]
+    refreshed = bench.run("refresh")
+    assert f"{lost.urn}, interrupted while creating" in refreshed.messages("warning")
+    assert refreshed.snapshot.pending_operations == []
 
 
 def test_state_that_cannot_be_saved_ends_the_operation(bench):
@@ -129,3 +135,48 @@ def test_no_process_is_left(bench):
     bench.run()
     left = [t.name for t in threading.enumerate() if t.name.startswith(("delete", "refresh"))]
     assert left == []
+
+
+def test_a_provider_that_dies_leaves_its_call_on_record(bench):
+    provider = bench.root / "things.py"
+    provider.write_text(
+        provider.read_text().replace('note("created"', 'os.kill(os.getpid(), 9)\n        note("created"')
+    )
+    bench.program('a = Thing("a")')
+    outcome = bench.run()
+    assert outcome.failed
+    assert "has ended" in "".join(getattr(e, "message", "") for e in outcome.events)
+    assert [(p.type, p.resource.name) for p in bench.saves[-1].pending_operations] == [("creating", "a")]
+
+
+def test_killed_engine_takes_its_processes_along(bench, tmp_path):
+    bench.program('import os\nopen("pid", "w").write(str(os.getpid()))\na = Thing("a", slow=60)')
+    script = tmp_path / "engine.py"
+    script.write_text(
+        f"""
+import sys, threading
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parents[3])!r})
+from engine.deploy import Options, Program, run
+from engine.model import Snapshot
+root = Path({str(bench.root)!r})
+program = Program("proj", "dev", "organization", root, root, Path(sys.executable))
+run(program, {{}}, Snapshot(), Options("update"), lambda s: None, lambda e: None, threading.Event())
+"""
+    )
+    with subprocess.Popen([sys.executable, str(script)]) as engine:
+        deadline = time.monotonic() + 20
+        while "create" not in "".join(bench.calls()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        engine.kill()
+    pid = int((bench.root / "pid").read_text())
+    while _running(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _running(pid)
+
+
+def _running(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False

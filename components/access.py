@@ -9,7 +9,7 @@ from typing import Any
 
 import pulumi
 
-from berth.access.errors import BlockGone, ListMoved
+from berth.access.errors import BlockGone, ChainError, ListMoved
 from berth.access.model import AccessList as List
 from berth.access.pin import Pin, pin_file
 from berth.access.read import read_access_list
@@ -50,7 +50,10 @@ class AccessControl(Component):
             pin.unlink(missing_ok=True)  # a preview that reads nothing must not leave an older one's pin
 
         async def read(known: list[Any]) -> dict[str, Any]:
-            access, said = await asyncio.to_thread(_read, args, known[0], pin, preview)
+            try:
+                access, said = await asyncio.to_thread(_read, args, known[0], pin, preview)
+            except ChainError as error:
+                raise pulumi.RunError(str(error)) from error  # shown as it is, without a traceback
             pulumi.log.info(said, self)
             return inputs_of(access)
 

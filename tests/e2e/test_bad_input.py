@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -193,7 +194,7 @@ def test_a_locked_stack_says_who_holds_it(pulumi: Pulumi, node: Node) -> None:
                 "pid": os.getpid(),
                 "username": "root",
                 "hostname": socket.gethostname(),
-                "timestamp": "2026-01-01T00:00:00Z",
+                "timestamp": datetime.now(UTC).isoformat(),
             }
         )
     )

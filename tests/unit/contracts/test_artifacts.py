@@ -34,9 +34,13 @@ def compile_contracts(folder: Path, *arguments: str) -> subprocess.CompletedProc
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The contracts in a folder of their own, which a test may change."""
-    for name in ("src", "test", "artifacts"):
-        shutil.copytree(CONTRACTS / name, tmp_path / name)
+    """The contracts in a folder of their own, which a test may change; the tests' helpers are left out."""
+    shutil.copytree(CONTRACTS / "src", tmp_path / "src")
+    shutil.copytree(CONTRACTS / "artifacts", tmp_path / "artifacts", ignore=shutil.ignore_patterns("test"))
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "Nothing.sol").write_text(
+        "// SPDX-License-Identifier: MIT\npragma solidity 0.8.37;\ninterface Nothing {}\n"
+    )
     shutil.copy(CONTRACTS / "compile.mjs", tmp_path)
     (tmp_path / "node_modules").symlink_to(CONTRACTS / "node_modules")
     return tmp_path

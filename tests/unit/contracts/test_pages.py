@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import pytest
 from eth_abi import encode
 from eth_utils import keccak
@@ -10,14 +13,23 @@ from tests.unit.contracts.conftest import World
 from tests.unit.contracts.evm import PEER_TYPES, Peer, key, page, peers
 
 
+@pytest.fixture(scope="module")
+def seven_deployed(deployed: World) -> Iterator[World]:
+    with deployed.evm.undone():
+        registry = deployed.evm.deploy("KeyRegistry", deployed.passes.address, True, 0)
+        made = replace(deployed, registry=registry)
+        for number in range(1, 8):
+            made.register(made.mint(made.alice), made.alice, number)
+        for token in (2, 5):
+            made.sell(token, made.alice, made.bob)
+        yield made
+
+
 @pytest.fixture
-def seven(world: World) -> World:
+def seven(seven_deployed: World) -> Iterator[World]:
     """Seven bindings in slots 1 to 7; those in 2 and 5 do not count."""
-    for number in range(1, 8):
-        world.register(world.mint(world.alice), world.alice, number)
-    for token in (2, 5):
-        world.sell(token, world.alice, world.bob)
-    return world
+    with seven_deployed.evm.undone():
+        yield seven_deployed
 
 
 def test_an_empty_list(world: World) -> None:

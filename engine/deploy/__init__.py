@@ -2,16 +2,17 @@
 
 ==============  ===========================================================================
 ``options``     what an operation is told and gives back
-``operation``   :func:`run`: refresh, program, deletions, in that order
+``operation``   from begin to end: refresh, program, deletions, stack outputs
 ``language``    starts the program with ``launcher`` and passes on what it prints
 ``monitor``     the gRPC services that the program talks to
-``values``      property values on the wire and in Python
-``steps``       what to do for a registration: same, create, update, replace, ...
-``execute``     doing it: provider calls, state, events
-``plugins``     providers by reference: Python's dynamic ones, Docker, the built-in
-``deletions``   what is left over, in reverse dependency order
+``goals``       a registration, freed of the wire; ``values`` and ``paths`` of its properties
+``identity``    which old resource it continues: URNs and aliases
+``steps``       what to do for it: same, create, update, replace, read, import
+``deletions``   what goes, and in which order
 ``refresh``     what is really there
+``execute``     doing it: provider calls, state before and after, events
 ``state``       the snapshot while it changes
+``plugins``     providers by reference: ``dynamic`` ones, Docker's, the ``builtin``
 ==============  ===========================================================================
 """
 

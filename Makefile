@@ -16,6 +16,7 @@ RUN = . ./.berth/env &&
 SETUP = $(PYTHON) -m bootstrap --stack "$(STACK)"
 # `preview` writes the block that it read here, `up` applies that block and no other.
 PIN = $(CURDIR)/.berth/$(STACK).pin
+CHECKS = ruff check . && ruff format --check . && mypy
 COMPILE = CUSTOM_COMPILE_COMMAND="make requirements" .venv/bin/pip-compile --quiet --generate-hashes --strip-extras \
 	--allow-unsafe --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(UPGRADE)
 
@@ -52,20 +53,19 @@ clean: ## As `down`, then remove the stack's volumes, images and state (found by
 demo: setup ## Tell the whole story with real clients: mint, connect, sell, shut out (needs `make up`)
 	@$(RUN) python -m demo
 
-test: lint ## Lint, types and every test, the real deployment included
+test: setup ## Lint, types and every test, the real deployment included
+	@$(RUN) $(CHECKS)
 	@$(RUN) pytest -m "not slow" $(TESTS)
 
-test-long: lint ## As `test`, with the soaks and fault campaigns
+test-long: setup ## As `test`, with the soaks and fault campaigns
+	@$(RUN) $(CHECKS)
 	@$(RUN) pytest $(TESTS)
 
 bench: setup ## Run the benchmarks, or the one named by BENCH=
 	@$(RUN) python -m bench $(BENCH)
 
-lint: setup ## Style, format, types, and the arrows between packages
-	@$(RUN) ruff check .
-	@$(RUN) ruff format --check .
-	@$(RUN) mypy
-	@$(RUN) lint-imports
+lint: setup ## Style, format, types, and what holds for the tree (arrows between packages, addresses, docs)
+	@$(RUN) $(CHECKS)
 	@$(RUN) pytest -q tests/architecture
 
 format: setup ## Put the code into its format and mend what the linter can mend

@@ -35,6 +35,7 @@ class Policy:
 def render(policy: Policy, gateways: Iterable[str]) -> str:
     """The rules as one nft transaction: the old table goes and the new one comes at once, with no gap between."""
     tunnel = f'iifname "{policy.interface}"'
+    elsewhere = f'iifname != {{ "lo", "{policy.interface}" }}'
     control = sorted({*gateways, *map(str, policy.sources)})
     allowed = [f'{tunnel} oifname != "{policy.interface}" {_match(target)} accept' for target in policy.targets]
     callers = [f"ip saddr {{ {', '.join(control)} }} tcp dport {policy.control_port} accept"] if control else []
@@ -45,7 +46,9 @@ def render(policy: Policy, gateways: Iterable[str]) -> str:
             f"{tunnel} ip saddr != {policy.subnet} drop",
             f"{tunnel} ip saddr {policy.address} drop",
             f"{tunnel} meta nfproto != ipv4 drop",
-            f'iifname != {{ "lo", "{policy.interface}" }} ip saddr {policy.subnet} drop',
+            # The tunnel's addresses live in the tunnel only; replies to masqueraded packets are not theirs yet here.
+            f"{elsewhere} ip saddr {policy.subnet} drop",
+            f"{elsewhere} ip daddr {policy.subnet} drop",
         ],
         "input": [
             "type filter hook input priority 0; policy drop;",

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from berth.chain.dev import mine
+from providers.node_peers import NodePeersProvider
 from tests.integration.vpn.conftest import Chain, Networks, Node
 
 pytestmark = [pytest.mark.docker, pytest.mark.chain]
@@ -173,6 +174,29 @@ def test_while_the_chain_is_away_peers_stay_and_drift_is_repaired(
     assert "were not touched" in refused.json()["detail"]
     assert node.call("GET", "/health").status_code == 200
     node.apply(access)
+    assert node.peers() == access.peers
+
+
+def test_the_resource_reaches_a_list_shows_drift_and_repairs_it(make_node: Callable[..., Node], chain: Chain) -> None:
+    node, provider = make_node(), NodePeersProvider()
+    member = chain.join()
+    access = chain.list()
+    block = {"number": float(access.block.number), "hash": access.block.hash}
+    declared = {"digest": access.digest, "block": block, "token": node.token}
+    declared |= {"node": "node-1", "container": node.container.id, "controlUrl": node.url}
+    outs = provider.create(declared).outs
+    assert outs is not None
+    assert node.peers() == access.peers
+    assert outs["publicKey"] == node.state()["publicKey"]
+    assert provider.read("peers-node-1", outs).inputs == declared
+
+    node.run("wg", "set", "wg0", "peer", member.key, "remove")
+    found = provider.read("peers-node-1", outs)
+    assert found.inputs is not None
+    assert found.outs is not None
+    assert found.inputs["digest"] != access.digest
+    assert found.outs["drift"] == {"missing": access.peers, "extra": {}}
+    provider.update("peers-node-1", found.outs, declared)
     assert node.peers() == access.peers
 
 

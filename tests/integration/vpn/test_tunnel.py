@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -20,6 +21,11 @@ def pings(client: Client, address: str, *options: str) -> bool:
     except ClientError:
         return False
     return True
+
+
+def gets_in(client: Client) -> bool:
+    """Within 15 s: a client that was refused before asks again only every 5 s."""
+    return any(pings(client, node_tunnel_address) for _ in range(15))
 
 
 def handshake(node: Node, key: str) -> str:
@@ -42,7 +48,7 @@ def test_a_member_gets_in_and_a_sold_pass_is_shut_out_while_another_loses_nothin
 
     node.apply(access)
     for client in (alice, bob):
-        assert pings(client, node_tunnel_address)
+        assert gets_in(client)
         assert page_text in (client.reaches(f"http://{page}/") or "")
 
     session = handshake(node, bob.public_key)
@@ -59,8 +65,8 @@ def test_a_member_gets_in_and_a_sold_pass_is_shut_out_while_another_loses_nothin
     sent, received = bob.stop_ping()
     assert sent > 50
     assert sent - received <= 1  # the one that was under way when ping was told to stop
-    lost = bob.run("grep -c 'no answer yet\\|Unreachable' /tmp/ping.log || true").strip()
-    assert lost == "0"
+    answered = [int(n) for n in re.findall(r"icmp_seq=(\d+) ttl", bob.run("cat /tmp/ping.log"))]
+    assert answered == list(range(1, received + 1))
     assert handshake(node, bob.public_key) == session
     assert node.peers() == {member.key: access.peers[member.key]}
 
@@ -96,13 +102,11 @@ def test_what_a_member_must_not_reach(
     chain.join(victim.public_key)
     access = chain.list()
     node.apply(access)
-    everywhere = "0.0.0.0/1", "128.0.0.0/1"
     mine, theirs = access.peers[mallory.public_key], access.peers[victim.public_key]
-    edge, inside = node.address(networks.edge), node.address(networks.inside)
+    inside = node.address(networks.inside)
     victim.connect(tunnel(node, networks, theirs, str(tunnel_subnet)))
     mallory.connect(tunnel(node, networks, mine, str(tunnel_subnet), f"{networks.inside_gateway}/24"))
     victim.run("nohup python3 -m http.server 9000 > /dev/null 2>&1 & sleep 0.5")
-    assert everywhere  # routes below are added one by one, so that the tunnel's own packets stay outside of it
 
     # What it may: or the refusals below would prove nothing.
     assert page_text in (mallory.reaches(f"http://{page}/") or "")
@@ -131,7 +135,6 @@ def test_what_a_member_must_not_reach(
     assert not pings(mallory, "fd00::1")
     # The victim's session is as it was.
     assert pings(victim, node_tunnel_address)
-    assert edge != inside
 
 
 def test_what_a_stranger_at_the_edge_must_not_reach(

@@ -1,0 +1,167 @@
+"""What the NodePeers resource asks of a node, and what it makes of the answers."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from providers import node_peers
+from providers.node_peers import NodeError, NodePeersProvider
+
+digest = "sha256:" + "1" * 64
+drifted = "sha256:" + "2" * 64
+
+
+def state(**changes: Any) -> dict[str, Any]:
+    block = {"number": 7, "hash": "0x" + "a" * 64}
+    return {
+        "node": "node-1",
+        "publicKey": "key=",
+        "endpointPort": 51820,
+        "applied": {"digest": digest, "block": block, "receipt": {}},
+        "actual": {"digest": digest, "peers": 3},
+        "drift": {"missing": {}, "extra": {}},
+        **changes,
+    }
+
+
+class FakeNode:
+    """Answers with ``answers`` in turn, the last one for ever, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[int, Any]] = [(200, state())]
+        self.asked: list[tuple[str, str, str, Any]] = []
+        node = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def _answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                call = (self.command, self.path, self.headers["Authorization"], json.loads(body) if body else None)
+                node.asked.append(call)
+                status, answer = node.answers.pop(0) if len(node.answers) > 1 else node.answers[0]
+                content = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_GET = do_PUT = _answer  # noqa: N815
+
+            def log_message(self, *_: Any) -> None:
+                """Quiet."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.props = {
+            "node": "node-1",
+            "container": "c1",
+            "controlUrl": f"http://127.0.0.1:{self.server.server_port}",
+            "digest": digest,
+            "block": {"number": 7.0, "hash": "0x" + "a" * 64},
+            "token": "hush",
+        }
+
+
+@pytest.fixture
+def node() -> Iterator[FakeNode]:
+    node = FakeNode()
+    thread = threading.Thread(target=node.server.serve_forever)
+    thread.start()
+    yield node
+    node.server.shutdown()
+    thread.join()
+    node.server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_peers, "patience", 0.3)
+
+
+def test_create_asks_for_the_declared_list_and_keeps_no_peer(node: FakeNode) -> None:
+    made = NodePeersProvider().create(node.props)
+    assert node.asked == [
+        ("PUT", "/control/list", "Bearer hush", {"digest": digest, "block": {"number": 7, "hash": "0x" + "a" * 64}})
+    ]
+    assert made.id == "peers-node-1"
+    assert made.outs == {
+        **node.props,
+        "publicKey": "key=",
+        "peers": 3,
+        "appliedBlock": {"number": 7, "hash": "0x" + "a" * 64},
+        "drift": {"missing": {}, "extra": {}},
+        "newer": False,
+    }
+
+
+def test_a_node_that_is_newer_is_success_and_reported(node: FakeNode) -> None:
+    node.answers = [(200, state(newer=True, actual={"digest": drifted, "peers": 4}))]
+    outs = NodePeersProvider().update("peers-node-1", node.props, node.props).outs
+    assert outs is not None
+    assert (outs["newer"], outs["digest"]) == (True, digest)
+
+
+def test_a_refresh_shows_the_nodes_own_digest_and_its_drift(node: FakeNode) -> None:
+    drift = {"missing": {"a": "10.77.0.2"}, "extra": {"b": "10.77.0.9"}}
+    node.answers = [(200, state(actual={"digest": drifted, "peers": 3}, drift=drift))]
+    found = NodePeersProvider().read("peers-node-1", node.props)
+    assert found.inputs == {**node.props, "digest": drifted}
+    assert found.outs is not None
+    assert (found.outs["digest"], found.outs["drift"]) == (drifted, drift)
+    assert node.asked[0][:2] == ("GET", "/control/state")
+
+
+def test_a_refresh_of_a_node_as_declared_changes_nothing(node: FakeNode) -> None:
+    outs = NodePeersProvider().create(node.props).outs
+    assert outs is not None
+    found = NodePeersProvider().read("peers-node-1", outs)
+    assert found.inputs == node.props
+    assert found.outs == outs
+
+
+def test_a_refresh_gets_past_a_node_that_is_down(node: FakeNode) -> None:
+    node.server.server_close()
+    found = NodePeersProvider().read("peers-node-1", node.props)
+    assert found.inputs == {**node.props, "digest": "no answer"}
+
+
+@pytest.mark.parametrize("first", [(503, {"detail": "the chain is down"})])
+def test_a_node_whose_chain_is_starting_is_asked_again(node: FakeNode, first: tuple[int, Any]) -> None:
+    node_peers.patience = 5
+    node.answers = [first, (200, state())]
+    NodePeersProvider().create(node.props)
+    assert len(node.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "says", "again"),
+    [
+        (503, {"detail": "the chain is down"}, "refused \\(503\\): the chain is down", True),
+        (409, {"detail": "another list"}, "refused \\(409\\): another list", False),
+        (403, {"detail": "wrong token"}, "refused \\(403\\): wrong token", False),
+        (200, "<html>", "used by something else", False),
+        (500, [], "used by something else", False),
+        (500, {}, "does not say why", False),
+    ],
+)
+def test_a_refusal_is_told_in_the_nodes_words(node: FakeNode, status: int, answer: Any, says: str, again: bool) -> None:
+    node.answers = [(status, answer)]
+    with pytest.raises(NodeError, match=says) as refused:
+        NodePeersProvider().create(node.props)
+    assert (len(node.asked) > 1) is again
+    assert "hush" not in str(refused.value)
+
+
+def test_a_node_that_does_not_answer_is_named(node: FakeNode) -> None:
+    node.server.server_close()
+    with pytest.raises(NodeError, match="node node-1 does not answer at http://127"):
+        NodePeersProvider().create(node.props)
+
+
+def test_delete_asks_nothing(node: FakeNode) -> None:
+    NodePeersProvider().delete("peers-node-1", node.props)
+    assert node.asked == []

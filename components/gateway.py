@@ -26,7 +26,7 @@ _live: Final = (
 class Gateway(Component):
     """``berth:platform:Gateway``: status page, ``/health``, and the members' page inside."""
 
-    url: pulumi.Output[str]
+    url: str
     members_url: str
     """Reached through the tunnel only."""
 
@@ -43,7 +43,7 @@ class Gateway(Component):
         files: dict[str, pulumi.Input[str]] = {**render(parts, pulumi.get_stack())}
         if is_secret("chain"):
             files["haproxy.cfg"] = pulumi.Output.secret(files["haproxy.cfg"])  # it names the chain's URL
-        container = self.container(
+        self.container(
             "gateway",
             image=images.make("gateway"),
             user=service_user if images.is_local("gateway") else _official_user,
@@ -63,6 +63,6 @@ class Gateway(Component):
         )
         port = "" if settings.http_port == 80 else f":{settings.http_port}"
         host = "localhost" if settings.bind in ("127.0.0.1", "0.0.0.0") else settings.bind
-        self.url = container.id.apply(lambda _: f"http://{host}{port}/")
+        self.url = f"http://{host}{port}/"
         self.members_url = f"http://{network.gateway_address}:{members_port}/"
         self.register_outputs({"url": self.url, "membersUrl": self.members_url})

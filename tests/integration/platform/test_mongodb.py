@@ -61,7 +61,7 @@ class Mongo:
         return [json.loads(line)["event"] for line in self.log.splitlines()]
 
     def client(self, user: str = "", password: str = "") -> MongoClient[dict[str, Any]]:
-        login = {"username": user, "password": password, "authSource": "admin"} if user else {}
+        login: dict[str, Any] = {"username": user, "password": password, "authSource": "admin"} if user else {}
         address = self.lab.address(self.server)
         return MongoClient(address, 27017, directConnection=True, serverSelectionTimeoutMS=5000, **login)
 

@@ -35,6 +35,7 @@ class StateFile:
         self._latest: dict[str, Any] = {}
         self._ciphertexts: dict[tuple[str, str, str], str] = {}  # unchanged secrets keep their ciphertext
         self._encoded: dict[int, tuple[PropertyMap, str]] = {}
+        self._untouched = True  # by us: compared with what is to be written only once, not at every step
 
     def load(self) -> Snapshot:
         """The stack's state.  Raises :class:`DamagedState`, :class:`EngineError`; nothing is written."""
@@ -100,8 +101,24 @@ class StateFile:
         return data
 
     def save(self, snapshot: Snapshot) -> None:
-        """Write the state atomically; the one before stays as ``.bak``."""
-        write_atomic(self.path, self.encode(snapshot), backup=True)
+        """Write the state atomically; the one before stays as ``.bak``.
+
+        An operation that changed nothing, a failed one above all, leaves the file as it was to the byte.
+        """
+        text = self.encode(snapshot)
+        if self._untouched and self._differs_in_time_alone(text):
+            return
+        write_atomic(self.path, text, backup=True)
+        self._untouched = False
+
+    def _differs_in_time_alone(self, text: str) -> bool:
+        try:
+            before, after = json.loads(self.path.read_text(encoding="utf-8")), json.loads(text)
+        except (OSError, ValueError):
+            return False
+        for document in (before, after):
+            document["checkpoint"].get("latest", {}).get("manifest", {}).pop("time", None)
+        return bool(before == after)
 
     def encode(self, snapshot: Snapshot) -> str:
         """The checkpoint as one line of JSON, secrets encrypted."""

@@ -213,3 +213,14 @@ def test_saving_again_encodes_only_what_is_new(state: StateFile, monkeypatch: py
     text = state.encode(snapshot)
     assert [value for value in encoded if isinstance(value, dict) and "n" in value] == [{"n": "new"}]
     assert json.loads(text)["checkpoint"]["latest"]["resources"][7]["outputs"] == {"n": "new"}
+
+
+def test_saving_what_is_there_already_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "dev.json"
+    StateFile(path, "organization/p/dev", None).save(Snapshot(metadata={"a": 1}))
+    before = path.read_bytes()
+    again = StateFile(path, "organization/p/dev", None)
+    again.save(again.load())
+    assert path.read_bytes() == before
+    again.save(Snapshot(metadata={"a": 2}))
+    assert path.read_bytes() != before

@@ -18,7 +18,7 @@ SETUP = $(PYTHON) -m bootstrap --stack "$(STACK)"
 PIN = $(CURDIR)/.berth/$(STACK).pin
 CHECKS = ruff check . && ruff format --check . && mypy
 COMPILE = CUSTOM_COMPILE_COMMAND="make requirements" .venv/bin/pip-compile --quiet --generate-hashes --strip-extras \
-	--allow-unsafe --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(UPGRADE)
+	--allow-unsafe --annotation-style=line --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(UPGRADE)
 
 .PHONY: help setup up preview refresh down clean demo test test-long bench lint format logs requirements contracts docs
 
@@ -77,7 +77,7 @@ logs: setup ## The last lines of each container of the stack, or of the one name
 
 requirements: setup ## Recompile the pinned requirements (UPGRADE=--upgrade for newer versions)
 	@$(COMPILE) -o requirements/dev.txt requirements/dev.in
-	@$(COMPILE) -c requirements/dev.txt -o requirements/services.txt requirements/services.in
+	@$(COMPILE) -o requirements/services.txt requirements/services.in
 
 contracts: setup ## Compile the contracts into contracts/artifacts
 	@$(RUN) cd contracts && npm run --silent compile

@@ -83,10 +83,13 @@ class BaseImage:
     def _dress(self, context: Context, folder: Path, root: Path, own: list[tuple[str, str]]) -> None:
         """Give the new root this machine's certificates and updates, and drop what only fills it."""
         shell = context.shell
-        lists = folder / "sources.list"
         if own:
-            lists.write_text("".join(f"deb {uri} {suite} main\n" for uri, suite in own))
-            shell.run(*shell.as_root("cp", str(lists), str(root / "etc/apt/sources.list")))
+            # In the notation and the place of the official image, so that a Dockerfile meets one form of it.
+            lists = folder / "debian.sources"
+            lists.write_text("\n".join(_stanza(uri, [s for u, s in own if u == uri]) for uri in dict(own)))
+            shell.run(*shell.as_root("mkdir", "-p", str(root / "etc/apt/sources.list.d")))
+            shell.run(*shell.as_root("cp", str(lists), str(root / "etc/apt/sources.list.d/debian.sources")))
+            shell.run(*shell.as_root("rm", "-f", str(root / "etc/apt/sources.list")))
         bundle = Path("/etc/ssl/certs/ca-certificates.crt")
         if bundle.exists():
             shell.run(*shell.as_root("mkdir", "-p", str(root / "etc/ssl/certs")))
@@ -97,6 +100,13 @@ class BaseImage:
             shell.run(*shell.as_root("cp", "-rL", f"{local}/.", str(root / "usr/local/share/ca-certificates/")))
         for waste in ("var/lib/apt/lists", "var/cache/apt", "var/log", "usr/share/doc", "usr/share/man"):
             shell.run(*shell.as_root("find", str(root / waste), "-mindepth", "1", "-delete"))
+
+
+def _stanza(uri: str, suites: list[str]) -> str:
+    return (
+        f"Types: deb\nURIs: {uri}\nSuites: {' '.join(suites)}\nComponents: main\n"
+        "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
+    )
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap import base
+from bootstrap import apt, base
 from bootstrap.base import IMAGE, BaseImage
 from bootstrap.errors import SetupError
 from bootstrap.shell import Outcome
@@ -42,7 +42,7 @@ def test_it_is_pulled_where_it_can_be(context: Context, shell: FakeShell, step: 
 
 
 def test_else_it_is_made_from_this_machines_own_package_source(
-    context: Context, shell: FakeShell, step: BaseImage, work: Path
+    context: Context, shell: FakeShell, step: BaseImage, work: Path, tmp_path: Path
 ) -> None:
     shell.when("docker pull", answer=Outcome(1, "no such host"))
     shell.programs["debootstrap"] = ["/usr/sbin/debootstrap"]
@@ -53,9 +53,8 @@ def test_else_it_is_made_from_this_machines_own_package_source(
     assert "debootstrap" in step.apply(context)
     assert shell.did("debootstrap --variant=minbase bookworm", "http://mirror.example/debian")
     assert shell.did("docker import", IMAGE, "LABEL berth.base=made")
-    assert written == [
-        "deb http://mirror.example/debian bookworm main\ndeb http://mirror.example/sec bookworm-security main\n"
-    ]
+    assert [written[0].count(word) for word in ("Types: deb", "Suites: bookworm\n", "bookworm-security\n")] == [2, 1, 1]
+    assert apt.sources(tmp_path / "apt", "bookworm") == list(apt._stanzas(written[0]))
     assert not shell.did("apt-get")
 
 

@@ -50,13 +50,15 @@ def daemon() -> Iterator[docker.DockerClient]:
 
 
 @pytest.fixture(scope="session")
-def image(daemon: docker.DockerClient) -> str:
-    """The node's image, built as the stack builds it."""
+def image(daemon: docker.DockerClient) -> Iterator[str]:
+    """The node's image, built as the stack builds it; the builder's cache outlives it."""
     service, wireguard = "berth/service:vpn-test", "berth/wireguard:vpn-test"
     host = daemon.api.base_url.replace("http+docker://localhost", "unix:///var/run/docker.sock")
     run_build(Build(service, ".", "images/service/Dockerfile"), root, host, 600, lambda _: None)
     build = Build(wireguard, ".", "images/wireguard/Dockerfile", {"SERVICE": service})
-    return run_build(build, root, host, 600, lambda _: None)
+    yield run_build(build, root, host, 600, lambda _: None)
+    for tag in (wireguard, service):
+        daemon.images.remove(tag)
 
 
 @dataclass(frozen=True)

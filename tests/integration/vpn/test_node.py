@@ -14,7 +14,8 @@ from berth.chain.dev import mine
 from providers.node_peers import NodePeersProvider
 from tests.integration.vpn.conftest import Chain, Networks, Node
 
-pytestmark = [pytest.mark.docker, pytest.mark.chain]
+# The first test of a session builds the images as well.
+pytestmark = [pytest.mark.docker, pytest.mark.chain, pytest.mark.timeout(600)]
 
 
 def test_it_is_healthy_soon_with_no_more_rights_than_it_needs(make_node: Callable[..., Node]) -> None:

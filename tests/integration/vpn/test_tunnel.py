@@ -11,7 +11,8 @@ from berth.access.tunnel import node_address
 from demo.client import Client, ClientError
 from tests.integration.vpn.conftest import Chain, Networks, Node, page_text, tunnel, tunnel_subnet
 
-pytestmark = [pytest.mark.docker, pytest.mark.chain]
+# The first test of a session builds the images as well.
+pytestmark = [pytest.mark.docker, pytest.mark.chain, pytest.mark.timeout(600)]
 node_tunnel_address = node_address(tunnel_subnet)
 
 

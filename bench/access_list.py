@@ -98,7 +98,7 @@ def _growth_per_node(listed: Program, rpc_url: str, control: str) -> float:
     for nodes in (1, 3):
         _configure(listed, rpc_url, control, nodes=nodes)
         listed.up()
-        found.append(listed.state_bytes())
+        found.append(len(listed.state()))
     return (found[1] - found[0]) / 2
 
 

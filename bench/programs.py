@@ -82,9 +82,23 @@ class Program:
         found: dict[str, Any] = json.loads(self._run("stack", "output", "--json", "--stack", _stack))
         return found
 
-    def state_bytes(self) -> int:
-        """How large the stack's state file is."""
-        return (self._folder / ".pulumi" / "stacks" / "berth" / f"{_stack}.json").stat().st_size
+    def refresh(self) -> None:
+        """Reads what is there into the state."""
+        self._run("refresh", "--yes", "--skip-preview", "--stack", _stack)
+
+    def state(self) -> str:
+        """The stack's state file."""
+        return (self._folder / ".pulumi" / "stacks" / "berth" / f"{_stack}.json").read_text()
+
+    def resources(self) -> list[dict[str, Any]]:
+        """The resources in the state."""
+        found: list[dict[str, Any]] = json.loads(self.state())["checkpoint"]["latest"]["resources"]
+        return found
+
+    def entries(self) -> dict[str, Any]:
+        """The access list in the state, by token."""
+        found = [one for one in self.resources() if one["type"].endswith(":AccessList")]
+        return dict(found[0]["outputs"].get("entries") or {})
 
     def _run(self, *arguments: str) -> str:
         found = shutil.which("pulumi")

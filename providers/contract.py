@@ -7,6 +7,7 @@ from typing import Any
 
 import pulumi
 from pulumi.dynamic import (
+    CheckResult,
     ConfigureRequest,
     CreateResult,
     DiffResult,
@@ -31,6 +32,12 @@ class ContractProvider(ResourceProvider):
 
     def configure(self, req: ConfigureRequest) -> None:
         self._chain = chain_settings(req)
+
+    def check(self, olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
+        """WrongChain in a preview already, where the chain is external (a local one is made as it is set)."""
+        if self._chain.mode == "external" and olds.get("chainId") != news["chainId"]:
+            endpoint_of(self._chain).check_chain()
+        return CheckResult(news, [])
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         from berth.chain.transactions import Sender  # web3: 1.1 s, which reading and comparing need not wait for

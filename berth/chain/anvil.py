@@ -22,17 +22,18 @@ _starts_within: Final = 20.0  # seconds
 class Anvil:
     """An Anvil on a free loopback port, without state on disk; a context manager that ends it.
 
-    ``options`` are passed on.  Errors: PermanentError when Anvil is not installed or does not start.
+    ``options`` are passed on, ``port`` 0 means any that is free.
+    Errors: PermanentError when Anvil is not installed or does not start.
     """
 
-    def __init__(self, *options: str, id: int = chain_id) -> None:
-        self._options, self._id = options, id
+    def __init__(self, *options: str, id: int = chain_id, port: int = 0) -> None:
+        self._options, self._id, self.port = options, id, port
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         if not binary.exists():
             raise PermanentError(f"{binary} is not there: `npm ci` in contracts/ installs Anvil")
-        self.port = _free_port()
+        self.port = self.port or _free_port()
         command = [str(binary), "--silent", "--port", str(self.port), "--chain-id", str(self._id), *self._options]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         try:

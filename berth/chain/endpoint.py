@@ -26,7 +26,8 @@ _chunk: Final = 2**16
 _hash: Final = re.compile(r"0x[0-9a-f]{64}")
 _block_gone: Final = re.compile(
     r"(header|block|resource|state|trie node)[^.]*(not found|missing|unknown|not available|out ?of ?range)"
-    r"|(unknown|missing|pruned|no) (block|header|state|trie node)|blockoutofrange|not (currently )?canonical|historical state",
+    r"|(unknown|missing|pruned|no) (block|header|state|trie node)|blockoutofrange"
+    r"|not (currently )?canonical|historical state",
     re.IGNORECASE,
 )
 

@@ -85,6 +85,14 @@ def test_what_keeps_a_contract_from_being_deployed(
         provider.create(pass_inputs("never deployed"))
 
 
+def test_an_external_chain_is_checked_in_the_preview(chain: Anvil) -> None:
+    provider = configured(ContractProvider(), {"mode": "external", "rpcUrl": chain.url, "chainId": 8453})
+    inputs = {**pass_inputs(), "chainId": 8453}
+    with pytest.raises(WrongChain, match="serves chain 31337"):
+        provider.check({}, inputs)
+    assert provider.check(inputs, inputs).inputs == inputs, "a contract that is there costs no call"
+
+
 def test_a_chain_without_the_proxy_says_so() -> None:
     with Anvil("--disable-default-create2-deployer") as bare:
         provider = configured(ContractProvider(), {"rpcUrl": bare.url})

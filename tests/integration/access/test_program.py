@@ -137,7 +137,7 @@ def test_a_chain_started_anew(tmp_path: Path) -> None:
 
 
 def test_the_deployers_key_is_in_no_resource(program: Program, endpoint: Endpoint) -> None:
-    """Only where every engine keeps the configuration of dynamic providers: there it is as secret as in the settings."""
+    """An engine keeps it where it keeps the configuration of dynamic providers, as secret as in the settings."""
     deployer = dev.Wallet.fresh()
     dev.fund(endpoint, deployer.address)
     program.configure({"berth:chain": {"rpcUrl": endpoint.url, "deployerKey": deployer.key}, "bench:list": "true"})

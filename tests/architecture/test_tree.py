@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -76,6 +77,24 @@ def test_each_pin_has_a_version_and_a_hash() -> None:
             entries = re.split(r"\n(?=[A-Za-z0-9])", text)
             loose = [entry.splitlines()[0] for entry in entries if "==" not in entry or "--hash=sha256:" not in entry]
             assert not loose, name
+
+
+def test_images_install_the_versions_that_are_tested() -> None:
+    pins = {
+        name: set(re.findall(r"^([\w.-]+==[\w.]+)", (ROOT / "requirements" / name).read_text(), re.MULTILINE))
+        for name in ("dev.txt", "services.txt")
+    }
+    assert pins["services.txt"]
+    assert pins["services.txt"] <= pins["dev.txt"]
+
+
+def test_continuous_integration_calls_the_command_of_the_readme() -> None:
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert subprocess.run(["bash", "-n", script]).returncode == 0
+    commands = re.findall(r"^make (?:--no-print-directory )?(\w+)$", script.read_text(), re.MULTILINE)
+    assert commands == ["setup", "test"]
+    assert "make test" in (ROOT / "README.md").read_text()
 
 
 def test_node_locks_carry_no_addresses() -> None:

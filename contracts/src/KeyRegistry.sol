@@ -2,12 +2,11 @@
 pragma solidity 0.8.37;
 
 import {IERC721} from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
-import {Nonces} from "@openzeppelin/contracts/utils/Nonces.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
-import {DoubleEndedQueue} from "@openzeppelin/contracts/utils/structs/DoubleEndedQueue.sol";
 import {CurvePoints} from "./CurvePoints.sol";
 import {ForeignPass} from "./ForeignPass.sol";
+import {SignedRequests} from "./SignedRequests.sol";
+import {SlotTable} from "./SlotTable.sol";
 import {IERC4907} from "./interfaces/IERC4907.sol";
 import {IERC5643} from "./interfaces/IERC5643.sol";
 
@@ -20,18 +19,17 @@ import {IERC5643} from "./interfaces/IERC5643.sol";
 /// delegate, and the pass has not expired. This is decided when the list is read, so nobody has to send a
 /// transaction for it. Every term is exclusive: what expires at second T is over at T.
 ///
-/// Slots count up from 1. A freed slot rests for `quarantine` seconds before it is given to anyone, so that a
-/// node whose list is a little old never gives the old holder's address to the new one; then the slot that has
-/// rested longest is used first, and a fresh slot is taken only when none has rested long enough. Row `i`
-/// of the list belongs to slot `i + 1` for ever, so there are only as many rows as bindings and resting slots
-/// at the busiest moment there ever was (a binding that no longer counts keeps its row until somebody frees it
-/// with {reclaim} or takes its key), and one pass can keep at most {MAX_SLOTS} + 1 of them busy.
+/// How slots are given out, rest and are used again is written in {SlotTable}. A binding that no longer counts keeps
+/// its slot until somebody frees it with {reclaim}, takes its key, or registers the pass anew; if it comes to count
+/// again before that (the pass is renewed, or comes back to the same holder), it does so with the same slot.
+///
+/// That the holder has the private half of the key cannot be proved to a contract (X25519 does not sign): a relay asks
+/// for that proof before it sends {registerFor}, {register} cannot. A key registered by somebody who does not have it
+/// lets nobody in; it can only be in the way of its owner, who then takes another.
 ///
 /// @dev Foreign contracts are only asked through static calls with bounded gas, see {ForeignPass}; the one call
 /// without such a bound is ERC-1271 in {registerFor} and {revokeFor}, where the wallet asked is the caller's own.
-contract KeyRegistry is EIP712, Nonces {
-    using DoubleEndedQueue for DoubleEndedQueue.Bytes32Deque;
-
+contract KeyRegistry is SlotTable, SignedRequests {
     /// @notice A binding that counts.
     /// @param tokenId the pass
     /// @param holder who is entitled: the owner or the live user (never the delegate)
@@ -47,25 +45,7 @@ contract KeyRegistry is EIP712, Nonces {
         uint64 expires;
     }
 
-    /// @dev Two storage words in the usual case, because a page reads every row cold: `tokenId` holds ids
-    /// below 2^80, any longer id is in `longTokenId`; `delegate` is read only when `delegated`.
-    struct Row {
-        address holder; // zero: nobody has this slot
-        uint80 tokenId;
-        bool longId;
-        bool delegated;
-        bytes32 publicKey;
-        address delegate;
-        uint256 longTokenId;
-    }
-
-    /// @dev What a pass has of this registry, in one storage word.
-    struct Tenancy {
-        uint32 slot; // 0 without a binding
-        uint32 taken; // slots taken since `since`
-        uint64 since; // UNIX time in seconds
-    }
-
+    /// @dev A delegation holds only while the one who gave it is the holder.
     struct Delegation {
         address holder;
         address delegate;
@@ -76,11 +56,6 @@ contract KeyRegistry is EIP712, Nonces {
     event KeyRegistered(
         uint256 indexed tokenId, address indexed holder, bytes32 indexed publicKey, uint32 slot, address delegate
     );
-    /// @notice A binding ended: revoked, reclaimed, or replaced because the pass or the key went to another holder.
-    event KeyRevoked(uint256 indexed tokenId, address indexed holder, bytes32 indexed publicKey, uint32 slot);
-    /// @notice A slot is resting.
-    /// @param availableAt from when on it may be given out again, UNIX time in seconds
-    event SlotFreed(uint32 indexed slot, uint64 availableAt);
     /// @notice A holder named a delegate for a pass, or with zero took that back.
     event DelegateSet(uint256 indexed tokenId, address indexed holder, address indexed delegate);
 
@@ -97,62 +72,42 @@ contract KeyRegistry is EIP712, Nonces {
     error ExpiryUnreadable(uint256 tokenId);
     /// @notice The key belongs to another pass whose binding counts.
     error KeyTaken(bytes32 publicKey, uint256 tokenId);
-    /// @notice The pass took {MAX_SLOTS} slots within one quarantine; only changing the key needs no new slot.
-    error TooManySlots(uint256 tokenId, uint256 retryAt);
     /// @notice The pass has no binding.
     error NoBinding(uint256 tokenId);
     /// @notice The binding counts, so only its holder can end it.
     error BindingCounts(uint256 tokenId, address holder);
     /// @notice This registry allows no delegates.
     error DelegatesNotAllowed();
-    /// @notice The signature's deadline has passed.
-    error SignatureExpired(uint256 deadline, uint256 time);
-    /// @notice The signature was used before.
-    error SignatureReplayed(address account, uint256 nonce);
-    /// @notice Not a signature of the account over this request with its current nonce, for this contract and chain.
-    error InvalidSignature(address account, uint256 nonce);
 
     /// @notice EIP-712 type of {registerFor}.
     bytes32 public constant REGISTER_TYPEHASH =
         keccak256("Register(uint256 tokenId,bytes32 publicKey,uint256 nonce,uint256 deadline)");
     /// @notice EIP-712 type of {revokeFor}.
     bytes32 public constant REVOKE_TYPEHASH = keccak256("Revoke(uint256 tokenId,uint256 nonce,uint256 deadline)");
-    /// @notice How many slots a pass may take within one quarantine. Without a limit, one pass sent to and fro
-    /// could use up the tunnel's addresses and make the list longer for ever.
-    uint32 public constant MAX_SLOTS = 8;
-    /// @dev How many used nonces are tried to tell a replayed signature from a wrong one.
-    uint256 private constant REPLAY_LOOKBACK = 8;
 
     /// @notice The collection whose tokens are the passes.
     address public immutable collection;
     /// @notice Whether a holder may name a delegate.
     bool public immutable delegates;
-    /// @notice How long a freed slot rests, in seconds.
-    uint64 public immutable quarantine;
     /// @notice Whether the collection has ERC-4907 users. Asked once, when this contract is deployed.
     bool public immutable rentable;
     /// @notice Whether the collection has ERC-5643 expiry. Asked once, when this contract is deployed.
     bool public immutable expiring;
 
-    /// @dev Highest slot ever given out: the number of rows.
-    uint32 private _slots;
-    mapping(uint32 slot => Row) private _rows;
-    mapping(uint256 tokenId => Tenancy) private _tenancies;
-    mapping(bytes32 publicKey => uint32) private _slotOfKey;
     mapping(uint256 tokenId => Delegation) private _delegations;
-    /// @dev Resting slots, the longest-resting first. A word is `availableAt << 32 | slot`.
-    DoubleEndedQueue.Bytes32Deque private _resting;
 
     /// @param collection_ the ERC-721 collection; ERC-4907 and ERC-5643 are used if it supports them (ERC-165)
     /// @param delegates_ whether a holder may name a delegate
     /// @param quarantine_ how long a freed slot rests, in seconds: the time for which a node may serve an old
     /// list, plus the time to finality
-    constructor(address collection_, bool delegates_, uint64 quarantine_) EIP712("berth KeyRegistry", "1") {
+    constructor(address collection_, bool delegates_, uint64 quarantine_)
+        EIP712("berth KeyRegistry", "1")
+        SlotTable(quarantine_)
+    {
         if (collection_.code.length == 0) revert CollectionHasNoCode(collection_);
         if (!ForeignPass.hasInterface(collection_, type(IERC721).interfaceId)) revert NotERC721(collection_);
         collection = collection_;
         delegates = delegates_;
-        quarantine = quarantine_;
         rentable = ForeignPass.hasInterface(collection_, type(IERC4907).interfaceId);
         expiring = ForeignPass.hasInterface(collection_, type(IERC5643).interfaceId);
     }
@@ -263,7 +218,7 @@ contract KeyRegistry is EIP712, Nonces {
         peers = new Peer[](tokenIds.length);
         uint256 count;
         for (uint256 i = 0; i < tokenIds.length; ++i) {
-            uint32 slot = _tenancies[tokenIds[i]].slot;
+            uint32 slot = slotOf(tokenIds[i]);
             if (slot != 0 && _read(slot, peers, count)) ++count;
         }
         checksum = _seal(peers, count);
@@ -283,40 +238,13 @@ contract KeyRegistry is EIP712, Nonces {
         return _delegateOf(tokenId, holderOf(tokenId));
     }
 
-    /// @notice The slot of a pass's binding, whether it counts or not; 0 without a binding.
-    /// @param tokenId the pass
-    function slotOf(uint256 tokenId) external view returns (uint32) {
-        return _tenancies[tokenId].slot;
-    }
-
-    /// @notice The pass that a key is bound to, whether that binding counts or not.
-    /// @param publicKey the key
-    /// @return bound false when the key is bound to none
-    /// @return tokenId the pass
-    function tokenOf(bytes32 publicKey) external view returns (bool bound, uint256 tokenId) {
-        uint32 slot = _slotOfKey[publicKey];
-        return slot == 0 ? (false, 0) : (true, _tokenId(_rows[slot]));
-    }
-
     // ---------------------------------------------------------------- inside
 
     function _register(uint256 tokenId, bytes32 publicKey, address account) private {
         CurvePoints.check(publicKey);
         (address holder, address delegate) = _requireEntitled(tokenId, account);
         _releaseKey(publicKey, tokenId);
-
-        uint32 slot = _tenancies[tokenId].slot;
-        if (slot != 0 && _rows[slot].holder == holder) {
-            delete _slotOfKey[_rows[slot].publicKey];
-        } else {
-            uint32 old = slot;
-            // Taken before the old one is freed, so that it is another one even without quarantine.
-            slot = _takeSlot(tokenId);
-            if (old != 0) _free(old);
-            _tenancies[tokenId].slot = slot;
-        }
-        _slotOfKey[publicKey] = slot;
-        _write(_rows[slot], tokenId, publicKey, holder, delegate);
+        uint32 slot = _bind(tokenId, publicKey, holder, delegate);
         emit KeyRegistered(tokenId, holder, publicKey, slot, delegate);
     }
 
@@ -354,8 +282,8 @@ contract KeyRegistry is EIP712, Nonces {
     /// @dev Makes sure that no other pass has the key: a binding of it that does not count is freed on the way.
     function _releaseKey(bytes32 publicKey, uint256 tokenId) private {
         uint32 slot = _slotOfKey[publicKey];
-        if (slot == 0 || slot == _tenancies[tokenId].slot) return;
-        uint256 other = _tokenId(_rows[slot]);
+        if (slot == 0 || slot == slotOf(tokenId)) return;
+        uint256 other = _tokenIdOf(_rows[slot]);
         (bool counts,,) = _counts(_rows[slot], other);
         if (counts) revert KeyTaken(publicKey, other);
         _free(slot);
@@ -367,47 +295,15 @@ contract KeyRegistry is EIP712, Nonces {
     }
 
     function _requireSlot(uint256 tokenId) private view returns (uint32 slot) {
-        slot = _tenancies[tokenId].slot;
+        slot = slotOf(tokenId);
         if (slot == 0) revert NoBinding(tokenId);
-    }
-
-    function _takeSlot(uint256 tokenId) private returns (uint32 slot) {
-        Tenancy storage tenancy = _tenancies[tokenId];
-        uint256 windowEnd = uint256(tenancy.since) + quarantine;
-        if (block.timestamp >= windowEnd) {
-            (tenancy.since, tenancy.taken) = (uint64(block.timestamp), 1);
-        } else {
-            if (tenancy.taken == MAX_SLOTS) revert TooManySlots(tokenId, windowEnd);
-            ++tenancy.taken;
-        }
-        if (!_resting.empty()) {
-            uint256 word = uint256(_resting.front());
-            if (word >> 32 <= block.timestamp) {
-                _resting.popFront();
-                return uint32(word);
-            }
-        }
-        return ++_slots;
-    }
-
-    /// @dev Ends the binding in a slot and lets the slot rest.
-    function _free(uint32 slot) private {
-        Row storage row = _rows[slot];
-        uint256 tokenId = _tokenId(row);
-        emit KeyRevoked(tokenId, row.holder, row.publicKey, slot);
-        _tenancies[tokenId].slot = 0;
-        delete _slotOfKey[row.publicKey];
-        delete _rows[slot];
-        uint256 availableAt = block.timestamp + quarantine;
-        _resting.pushBack(bytes32(availableAt << 32 | slot));
-        emit SlotFreed(slot, uint64(availableAt));
     }
 
     /// @dev Reads the binding in a slot into `peers[position]` if it counts.
     function _read(uint32 slot, Peer[] memory peers, uint256 position) private view returns (bool) {
         Row storage row = _rows[slot];
         if (row.holder == address(0)) return false;
-        uint256 tokenId = _tokenId(row);
+        uint256 tokenId = _tokenIdOf(row);
         (bool counts, address holder, uint64 expires) = _counts(row, tokenId);
         if (counts) {
             Peer memory peer = peers[position];
@@ -449,52 +345,5 @@ contract KeyRegistry is EIP712, Nonces {
             if (end != 0 && (expires == 0 || end < expires)) expires = uint64(end);
         }
         return (true, holder, expires);
-    }
-
-    function _write(Row storage row, uint256 tokenId, bytes32 publicKey, address holder, address delegate) private {
-        bool longId = tokenId > type(uint80).max;
-        row.holder = holder;
-        row.tokenId = longId ? 0 : uint80(tokenId);
-        row.longId = longId;
-        row.delegated = delegate != address(0);
-        row.publicKey = publicKey;
-        row.delegate = delegate;
-        if (longId) row.longTokenId = tokenId;
-    }
-
-    function _tokenId(Row storage row) private view returns (uint256) {
-        (bool longId, uint256 tokenId) = (row.longId, row.tokenId);
-        return longId ? row.longTokenId : tokenId;
-    }
-
-    /// @dev Consumes a nonce of the account, or reverts naming what is wrong with the signature.
-    function _useSignature(
-        bytes32 typeHash,
-        bytes memory request,
-        address account,
-        uint256 deadline,
-        bytes calldata signature
-    ) private {
-        if (block.timestamp > deadline) revert SignatureExpired(deadline, block.timestamp);
-        uint256 nonce = _useNonce(account);
-        if (_signed(typeHash, request, account, nonce, deadline, signature)) return;
-        for (uint256 back = 1; back <= REPLAY_LOOKBACK && back <= nonce; ++back) {
-            if (_signed(typeHash, request, account, nonce - back, deadline, signature)) {
-                revert SignatureReplayed(account, nonce - back);
-            }
-        }
-        revert InvalidSignature(account, nonce);
-    }
-
-    function _signed(
-        bytes32 typeHash,
-        bytes memory request,
-        address account,
-        uint256 nonce,
-        uint256 deadline,
-        bytes calldata signature
-    ) private view returns (bool) {
-        bytes32 digest = _hashTypedDataV4(keccak256(bytes.concat(typeHash, request, abi.encode(nonce, deadline))));
-        return SignatureChecker.isValidSignatureNowCalldata(account, digest, signature);
     }
 }

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from eth_abi import decode
+from eth_abi.abi import decode
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_tester import EthereumTester, PyEVMBackend
 from eth_tester.exceptions import TransactionFailed
-from eth_utils import keccak
+from eth_utils.crypto import keccak
 from web3 import EthereumTesterProvider, Web3
 from web3.contract import Contract
 from web3.contract.contract import ContractFunction
@@ -97,7 +97,13 @@ class Evm:
         transaction = {"from": by or self.accounts[0], "gas": GAS}
         receipt = self.w3.eth.wait_for_transaction_receipt(factory.constructor(*arguments).transact(transaction))
         assert receipt["status"] == 1, f"{name} was not deployed"
-        return self.w3.eth.contract(receipt["contractAddress"], abi=factory.abi)
+        return self.at(str(receipt["contractAddress"]), name)
+
+    def at(self, address: str, name: str) -> Contract:
+        """A deployed artifact."""
+        contract = self.w3.eth.contract(Web3.to_checksum_address(address), abi=artifact(name)["abi"])
+        assert isinstance(contract, Contract)
+        return contract
 
     def deploy_refusal(self, name: str, *arguments: Any) -> tuple[Any, ...]:
         """The error with which a constructor refuses, as (name, *arguments)."""

@@ -26,7 +26,9 @@ def node() -> str:
 
 
 def compile_contracts(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    assert (CONTRACTS / "node_modules" / "solc").is_dir(), "the Solidity compiler is missing: run `npm ci` in contracts/"
+    assert (CONTRACTS / "node_modules" / "solc").is_dir(), (
+        "the Solidity compiler is missing: run `npm ci` in contracts/"
+    )
     return subprocess.run(
         [node(), str(folder / "compile.mjs"), *arguments], capture_output=True, text=True, timeout=100, check=False
     )
@@ -52,7 +54,7 @@ def test_the_artifacts_are_what_the_sources_compile_to() -> None:
 
 
 def test_the_check_finds_artifacts_that_differ(copy: Path) -> None:
-    source = copy / "src" / "KeyRegistry.sol"
+    source = copy / "src" / "SlotTable.sol"
     source.write_text(source.read_text().replace("MAX_SLOTS = 8", "MAX_SLOTS = 9"))
     (copy / "artifacts" / "NodeRegistry.json").unlink()
     (copy / "artifacts" / "Gone.json").write_text("{}")

@@ -7,7 +7,7 @@ from enum import IntEnum
 
 import pytest
 from eth_tester.exceptions import TransactionFailed
-from eth_utils import keccak
+from eth_utils.crypto import keccak
 from web3.contract import Contract
 
 from tests.unit.contracts.conftest import World
@@ -195,7 +195,7 @@ def test_too_little_gas_frees_nobody_s_binding(hostile: Hostile) -> None:
 def test_a_collection_that_is_gone_leaves_an_empty_list_that_answers(evm: Evm) -> None:
     code = bytes.fromhex(artifact("KeyRegistry")["bytecode"][2:])
     vanishing = evm.deploy("test/VanishingCollection", code, key(1))
-    registry = evm.w3.eth.contract(vanishing.functions.registry().call(), abi=artifact("KeyRegistry")["abi"])
+    registry = evm.at(vanishing.functions.registry().call(), "KeyRegistry")
     assert evm.w3.eth.get_code(registry.functions.collection().call()) == b""
     found = page(registry)
     assert (found.peers, found.next, found.total) == ((), 1, 1)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import pytest
-from eth_abi import encode
-from eth_utils import keccak
+from eth_abi.abi import encode
+from eth_utils.crypto import keccak
 from web3.contract import Contract
 
 from tests.unit.contracts.evm import ZERO, Evm, events, key
@@ -35,7 +35,9 @@ class Nodes:
     def allow(self, node: str, account: str) -> None:
         self.evm.send(self.registry.functions.allow(node, account), self.operator)
 
-    def announce(self, node: str, by: str, number: int, endpoint: str = "vpn.example:51820", region: str = "eu") -> None:
+    def announce(
+        self, node: str, by: str, number: int, endpoint: str = "vpn.example:51820", region: str = "eu"
+    ) -> None:
         self.evm.send(self.registry.functions.announce(node, key(number), endpoint, region), by)
 
     def listed(self, cursor: int = 0, limit: int = 100) -> list[Node]:
@@ -58,9 +60,7 @@ def test_an_allowed_node_announces_itself(nodes: Nodes) -> None:
     assert events(nodes.registry, receipt) == [
         ("NodeAnnounced", "node-1", nodes.alice, key(1), "[2001:db8::1]:51820", "eu-west_1")
     ]
-    assert nodes.listed() == [
-        Node("node-1", nodes.alice, key(1), "[2001:db8::1]:51820", "eu-west_1", nodes.evm.now)
-    ]
+    assert nodes.listed() == [Node("node-1", nodes.alice, key(1), "[2001:db8::1]:51820", "eu-west_1", nodes.evm.now)]
 
 
 def test_only_the_operator_allows(nodes: Nodes) -> None:

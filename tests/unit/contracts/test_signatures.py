@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from eth_utils import keccak
+from eth_utils.crypto import keccak
 from web3.contract import Contract
 
 from tests.unit.contracts.conftest import World
@@ -14,7 +14,8 @@ from tests.unit.contracts.evm import ZERO, Peer, key, peers
 DOMAIN = ["name", "version", "chainId", "verifyingContract"]
 TYPES = {
     "EIP712Domain": [
-        {"name": name, "type": kind} for name, kind in zip(DOMAIN, ["string", "string", "uint256", "address"], strict=True)
+        {"name": name, "type": kind}
+        for name, kind in zip(DOMAIN, ["string", "string", "uint256", "address"], strict=True)
     ],
     "Register": [
         {"name": "tokenId", "type": "uint256"},

@@ -134,3 +134,10 @@ def test_new_keys_are_not_limited(world: World) -> None:
     token = world.mint(world.alice)
     for number in range(world.registry.functions.MAX_SLOTS().call() + 2):
         assert world.register(token, world.alice, number) == 1
+
+
+def test_a_quarantine_without_end_is_refused(world: World) -> None:
+    collection = world.passes.address
+    refused = ("QuarantineTooLong", 2**32)
+    assert world.evm.deploy_refusal("KeyRegistry", collection, True, 2**32) == refused
+    world.evm.deploy("KeyRegistry", collection, True, 2**32 - 1)

@@ -34,7 +34,13 @@ class Docker:
 
     def apply(self, context: Context) -> str:
         done: list[str] = []
+        chosen = context.shell.environment.get("DOCKER_HOST")
         if daemon(context) is None:
+            if chosen:
+                raise SetupError(
+                    f"DOCKER_HOST is {chosen}, and no Docker daemon answers there",
+                    "start that daemon, or unset DOCKER_HOST to use this machine's own",
+                )
             if context.shell.which("dockerd") is None and not _systemd_unit(context):
                 apt.install(context, "docker.io", "ca-certificates")
                 done.append("installed docker.io")

@@ -72,6 +72,17 @@ def test_docker_host_is_believed(context: Context, shell: FakeShell, answering: 
     assert daemon(context) is None
 
 
+def test_a_chosen_daemon_that_is_down_is_told_and_not_replaced(context: Context, shell: FakeShell) -> None:
+    shell.environment["DOCKER_HOST"] = "unix:///no/such.sock"
+    shell.programs["dockerd"] = ["/usr/sbin/dockerd"]
+    with pytest.raises(SetupError) as raised:
+        Docker().apply(context)
+    assert "unix:///no/such.sock" in raised.value.what
+    assert "DOCKER_HOST" in raised.value.todo
+    assert not shell.spawned
+    assert not shell.ran
+
+
 def test_the_client_knows_where_a_daemon_of_the_user_listens(context: Context, shell: FakeShell, nothing: Path) -> None:
     shell.programs["docker"] = ["/usr/bin/docker"]
     shell.when("context inspect", answer=Outcome(0, "unix:///home-of-user/docker.sock\n"))

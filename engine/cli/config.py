@@ -72,7 +72,7 @@ def set_(flags: Flags, key: str, value: str | None, secret: bool, is_path: bool,
         terminal = sys.stdin.isatty()
         value = click.prompt("value", hide_input=secret) if terminal else sys.stdin.read().removesuffix("\n")
     steps = _steps(session.config, key, is_path)
-    new: Any = {"secure": session.secrets.encrypt(str(value))} if secret else str(value)
+    new: Any = {"secure": session.seal(str(value))} if secret else str(value)
     if not secret and is_path and len(steps) > 1:
         new = _typed(str(value))
     session.config.set(steps, new)

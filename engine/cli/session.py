@@ -66,17 +66,21 @@ class Session:
 
     @functools.cached_property
     def secrets(self) -> PassphraseManager:
-        """By the salt in the stack's YAML, else the one in its state, else a new one (then written to the YAML)."""
-        salt = self.config.salt
-        if not salt:
-            salt = StateFile(self.location.stack_file(self.stack), self.qualified, None).salt()
-            manager = (
-                PassphraseManager(salt, lambda: self.phrase) if salt else PassphraseManager.new(lambda: self.phrase)
-            )
-            manager.unlock()
-            self.config.set_salt(manager.salt_state)
-            return manager
-        return PassphraseManager(salt, lambda: self.phrase)
+        """By the salt in the stack's YAML, else the one in its state, else a new one (which the state then keeps).
+
+        The YAML gets the salt with the first secret of the configuration: until then nothing in that file needs
+        it, and a file under version control stays as it was committed.
+        """
+        if salt := self.config.salt or StateFile(self.location.stack_file(self.stack), self.qualified, None).salt():
+            return PassphraseManager(salt, lambda: self.phrase)
+        return PassphraseManager.new(lambda: self.phrase)
+
+    def seal(self, text: str) -> str:
+        """Encrypts a value for the stack's YAML, and sees to it that the salt stands there too."""
+        sealed = self.secrets.encrypt(text)
+        if not self.config.salt:
+            self.config.set_salt(self.secrets.salt_state)
+        return sealed
 
     @functools.cached_property
     def state(self) -> StateFile:

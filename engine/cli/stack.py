@@ -53,7 +53,7 @@ def init(flags: Flags, name: str | None, no_select: bool) -> None:
 
 
 def create(session: Session, name: str) -> None:
-    """Make an empty stack, with a salt in its YAML.  Raises :class:`EngineError` when it exists."""
+    """Make an empty stack, with a salt of its own.  Raises :class:`EngineError` when it exists."""
     location = session.location
     location.ensure()
     file = location.stack_file(name)
@@ -66,7 +66,6 @@ def create(session: Session, name: str) -> None:
         from engine.backend.secrets import PassphraseManager
 
         session.secrets = PassphraseManager.new(lambda: session.phrase)
-        session.config.set_salt(session.secrets.salt_state)
     session.state.save(Snapshot())
 
 

@@ -23,11 +23,10 @@ root_urn = "urn:pulumi:dev::small::pulumi:pulumi:Stack::small-dev"
 
 def fill(pulumi: Pulumi, *extra: Resource) -> None:
     """Put a stack with outputs into the state."""
-    salt = re.search(r"encryptionsalt: (\S+)", (pulumi.root / "stacks/Pulumi.dev.yaml").read_text(encoding="utf-8"))
-    assert salt
+    salt = StateFile(pulumi.state, "organization/small/dev", None).salt()
     outputs = {"url": "http://x", "size": 3, "token": Secret("hush"), "deep": {"pw": Secret("hush")}}
     stack = Resource(root_urn, "pulumi:pulumi:Stack", False, outputs=outputs)
-    state = StateFile(pulumi.state, "organization/small/dev", PassphraseManager(salt[1], lambda: "pass"))
+    state = StateFile(pulumi.state, "organization/small/dev", PassphraseManager(salt, lambda: "pass"))
     state.save(Snapshot([stack, *extra]))
 
 
@@ -99,7 +98,17 @@ def test_the_life_of_a_stack(empty: Pulumi) -> None:
     assert [row["name"] for row in json.loads(empty.ok("stack", "ls", "--json"))] == ["dev", "prod"]
 
 
+def test_the_stack_file_gets_the_salt_with_its_first_secret(pulumi: Pulumi) -> None:
+    file = pulumi.root / "stacks/Pulumi.dev.yaml"
+    pulumi.ok("config", "set", "small:plain", "1")
+    assert "encryptionsalt" not in file.read_text(encoding="utf-8")
+    pulumi.ok("config", "set", "small:word", "hush", "--secret")
+    assert StateFile(pulumi.state, "organization/small/dev", None).salt() in file.read_text(encoding="utf-8")
+    assert pulumi.ok("config", "get", "small:word") == "hush\n"
+
+
 def test_a_stack_with_resources_is_not_removed(pulumi: Pulumi) -> None:
+    pulumi.ok("config", "set", "small:plain", "1")
     fill(pulumi, Resource("urn:pulumi:dev::small::a:b:C::x", "a:b:C", True, id="1"))
     assert "still has 2 resource(s)" in pulumi.refused("stack", "rm", "-y").err
     pulumi.ok("stack", "rm", "-y", "--force", "--preserve-config")

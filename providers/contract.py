@@ -34,8 +34,11 @@ class ContractProvider(ResourceProvider):
         self._chain = chain_settings(req)
 
     def check(self, olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
-        """WrongChain in a preview already, where the chain is external (a local one is made as it is set)."""
-        if self._chain.mode == "external" and olds.get("chainId") != news["chainId"]:
+        """WrongChain in a preview already when an external chain is changed for another (a local one is made as set).
+
+        A stack that was never deployed previews without a chain: nothing is on it yet that could be mistaken.
+        """
+        if self._chain.mode == "external" and olds.get("chainId", news["chainId"]) != news["chainId"]:
             endpoint_of(self._chain).check_chain()
         return CheckResult(news, [])
 

@@ -85,12 +85,18 @@ def test_what_keeps_a_contract_from_being_deployed(
         provider.create(pass_inputs("never deployed"))
 
 
-def test_an_external_chain_is_checked_in_the_preview(chain: Anvil) -> None:
+def test_another_external_chain_is_checked_in_the_preview(chain: Anvil) -> None:
     provider = configured(ContractProvider(), {"mode": "external", "rpcUrl": chain.url, "chainId": 8453})
     inputs = {**pass_inputs(), "chainId": 8453}
     with pytest.raises(WrongChain, match="serves chain 31337"):
-        provider.check({}, inputs)
-    assert provider.check(inputs, inputs).inputs == inputs, "a contract that is there costs no call"
+        provider.check(pass_inputs(), inputs)
+
+
+@pytest.mark.parametrize("olds", [{}, {**pass_inputs(), "chainId": 8453}])
+def test_a_preview_of_nothing_new_asks_nobody(olds: dict[str, Any]) -> None:
+    unreachable = {"mode": "external", "rpcUrl": "http://127.0.0.1:9", "chainId": 8453}
+    inputs = {**pass_inputs(), "chainId": 8453}
+    assert configured(ContractProvider(), unreachable).check(olds, inputs).inputs == inputs
 
 
 def test_a_chain_without_the_proxy_says_so() -> None:

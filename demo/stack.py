@@ -16,6 +16,13 @@ class StackError(Exception):
     """A make target failed, or the stack is not up; the message says what to do."""
 
 
+def _skipped(line: str, before: bool) -> bool:
+    """Whether to leave a line out of the story: set-up that found all in place, and the long list of outputs."""
+    if line.startswith(("set-up", "Outputs:")):
+        return True
+    return before and line.startswith((" ", "\n"))
+
+
 @dataclass(frozen=True)
 class Stack:
     """One environment, by name: ``dev`` unless ``STACK`` says otherwise."""
@@ -33,7 +40,7 @@ class Stack:
         return outputs
 
     def make(self, target: str) -> str:
-        """Runs a make target, showing what it prints, and returns that; StackError when it fails."""
+        """Runs a make target, showing the part that matters here, and returns all; StackError when it fails."""
         lines = []
         with subprocess.Popen(
             ["make", "--no-print-directory", target, f"STACK={self.name}"],
@@ -44,11 +51,14 @@ class Stack:
             stderr=subprocess.STDOUT,
         ) as process:
             assert process.stdout is not None
+            skipped = False
             for line in process.stdout:
                 lines.append(line)
-                print("    " + line, end="", flush=True)
+                skipped = _skipped(line, skipped)
+                if not skipped and line.strip():
+                    print("    " + line, end="", flush=True)
         if process.returncode != 0:
-            raise StackError(f"`make {target}` ended with {process.returncode}")
+            raise StackError(f"`make {target}` ended with {process.returncode}; it said:\n{''.join(lines)}")
         return "".join(lines)
 
     def _pulumi(self, *arguments: str) -> subprocess.CompletedProcess[str]:

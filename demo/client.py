@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 from dataclasses import dataclass
 from types import TracebackType
@@ -83,7 +84,7 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._container is not None:
-            self._container.remove(force=True)
+            self._container.remove(v=True, force=True)
         self._docker.close()
 
     def _remove_leftover(self) -> None:
@@ -93,7 +94,7 @@ class Client:
         except NotFound:
             return
         if all(leftover.labels.get(key) == value for key, value in self._labels.items()):
-            leftover.remove(force=True)
+            leftover.remove(v=True, force=True)
         else:
             raise ClientError(f"a container named {self.name} is not the demo's: rename or remove it")
 
@@ -136,8 +137,17 @@ class Client:
         self.run(f"nohup ping -n -i {interval} {address} > /tmp/ping.log 2>&1 & echo $! > /tmp/ping.pid")
 
     def stop_ping(self) -> tuple[int, int]:
-        """Ends the ping and returns (sent, received)."""
+        """Ends the ping and returns (sent, received).
+
+        One whose answer was still on its way when the ping ended was neither answered nor lost: it does not count.
+        """
         self.run("kill -INT $(cat /tmp/ping.pid); while kill -0 $(cat /tmp/ping.pid) 2>/dev/null; do sleep 0.05; done")
-        summary = self.run("grep 'packets transmitted' /tmp/ping.log")
-        words = summary.replace(",", "").split()
-        return int(words[0]), int(words[3])
+        log = self.run("cat /tmp/ping.log")
+        summary = re.search(r"(\d+) packets transmitted", log)
+        if summary is None:
+            raise ClientError(f"{self.name}: the ping ended without a summary: {log[-300:]}")
+        sent = int(summary.group(1))
+        answered = {int(number) for number in re.findall(r"bytes from .*icmp_seq=(\d+)", log)}
+        if sent not in answered and sent > 1:
+            sent -= 1
+        return sent, len(answered)

@@ -117,9 +117,13 @@ def chosen(context: Context) -> str:
 
 
 def external(context: Context) -> str | None:
-    """A `pulumi` on PATH that is not the one set-up wrote."""
-    written = (context.venv / "bin" / "pulumi").resolve()
-    return next((path for path in context.shell.every("pulumi") if Path(path).resolve() != written), None)
+    """A `pulumi` on PATH that set-up did not write, neither here nor in another checkout."""
+    return next((path for path in context.shell.every("pulumi") if not _written_by_us(Path(path))), None)
+
+
+def _written_by_us(command: Path) -> bool:
+    with command.open("rb") as file:  # Pulumi's own is a binary of 150 MiB
+        return MARK.encode() in file.read(200)
 
 
 def own_cli(context: Context) -> Path:

@@ -122,8 +122,11 @@ def external(context: Context) -> str | None:
 
 
 def _written_by_us(command: Path) -> bool:
-    with command.open("rb") as file:  # Pulumi's own is a binary of 150 MiB
-        return MARK.encode() in file.read(200)
+    try:
+        with command.open("rb") as file:  # Pulumi's own is a binary of 150 MiB
+            return MARK.encode() in file.read(200)
+    except OSError:
+        return False
 
 
 def own_cli(context: Context) -> Path:

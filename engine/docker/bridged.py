@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from engine.docker import compare, schema
+from engine.docker import compare, schema, stored
 from engine.docker.client import Client
 from engine.model import UNKNOWN, PropertyMap
 from engine.provider import (
@@ -123,7 +123,7 @@ class Bridged(ABC):
         return self._shape(id, inputs, live)
 
     def _shape(self, id: str, inputs: PropertyMap, live: PropertyMap) -> PropertyMap:
-        return compare.outputs(self.fields, inputs, live, self.new_id(id, live), self.meta)
+        return stored.outputs(self.fields, inputs, live, self.new_id(id, live), self.meta)
 
 
 def top_level(path: str) -> str:

@@ -18,7 +18,6 @@ from engine.docker.schema import (
     TextMap,
     Type,
     is_zero,
-    without_defaults,
 )
 from engine.model import UNKNOWN, PropertyMap, contains_unknown
 from engine.provider import Kind
@@ -174,24 +173,3 @@ def found_inputs(fields: tuple[Property, ...], live: PropertyMap) -> PropertyMap
         if not row.output and not is_zero(value) and (row.required or value != row.default):
             result[row.name] = value
     return {**result, DEFAULTS: []}
-
-
-def outputs(fields: tuple[Property, ...], inputs: PropertyMap, live: PropertyMap, id: str, meta: str) -> PropertyMap:
-    """Outputs in the bridged provider's shape: every property (null where there is none), id, metadata.
-
-    The real provider compares a program with these: a value keeps the program's spelling where it is equal,
-    and what was not given only appears where the daemon is free to choose it.
-    """
-    result: PropertyMap = {}
-    for row in fields:
-        given = without_defaults(inputs.get(row.name))
-        value = live.get(row.name)
-        equal = given is not None and normal_property(row, given) == normal_property(row, value)
-        both_empty = is_zero(given) and isinstance(value, list | dict) and not value
-        if row.name not in live or equal or both_empty:
-            result[row.name] = given
-        elif given is None and not row.output and not row.computed and not is_zero(value):
-            result[row.name] = None
-        else:
-            result[row.name] = value
-    return {**result, "id": id, "__meta": meta}

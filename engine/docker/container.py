@@ -227,7 +227,7 @@ def _live(shown: Json, inputs: PropertyMap, logs: str | None) -> PropertyMap:
     live["containerLogs"] = logs
     live["platform"] = inputs.get("platform") or shown.get("Platform")
     if running:
-        live["ports"] = values.ports_back(shown["NetworkSettings"]["Ports"])
+        live["ports"] = values.ports_back(shown["NetworkSettings"]["Ports"], inputs.get("ports") or [])
     networks = shown["NetworkSettings"]["Networks"]
     live["networksAdvanced"] = values.still_attached(inputs.get("networksAdvanced") or [], networks)
     host = shown["HostConfig"]

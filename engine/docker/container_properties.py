@@ -72,6 +72,7 @@ _NETWORK = Object(
         Property("linkLocalIps", STRING_SET),
         Property("macAddress", STRING),
         Property("driverOpts", STRING_SET),
+        Property("gwPriority", INTEGER, output=True),
     )
 )
 _UPLOAD = Object(
@@ -81,18 +82,18 @@ _UPLOAD = Object(
         Property("contentBase64", STRING),
         Property("source", STRING),
         Property("sourceHash", STRING),
-        Property("executable", BOOLEAN),
+        Property("executable", BOOLEAN, default=False),
         Property("permissions", STRING, valid=matches("0[0-7]{3}", "four octal digits such as 0600")),
     )
 )
 _HEALTHCHECK = Object(
     (
-        Property("tests", STRINGS),
+        Property("tests", STRINGS, raw="test"),
         *(
             Property(name, STRING, default="0s", same=values.nanoseconds, valid=values.valid_duration)
             for name in ("interval", "timeout", "startPeriod", "startInterval")
         ),
-        Property("retries", INTEGER, valid=at_least(0)),
+        Property("retries", INTEGER, default=0, valid=at_least(0)),
     )
 )
 _DEVICE = Object(
@@ -102,7 +103,7 @@ _DEVICE = Object(
         Property("permissions", STRING, default="rwm"),
     )
 )
-_CAPABILITIES = Object((Property("adds", STRING_SET), Property("drops", STRING_SET)))
+_CAPABILITIES = Object((Property("adds", STRING_SET, raw="add"), Property("drops", STRING_SET, raw="drop")))
 _HOST = Object((Property("host", STRING, required=True), Property("ip", STRING, required=True)))
 _ULIMIT = Object(
     tuple(Property(n, t, required=True) for n, t in (("name", STRING), ("soft", INTEGER), ("hard", INTEGER)))
@@ -139,11 +140,11 @@ FIELDS: tuple[Property, ...] = (
     Property("image", STRING, required=True),
     # What runs.
     Property("command", STRINGS, computed=True, at="Config.Cmd"),
-    Property("entrypoints", STRINGS, computed=True, at="Config.Entrypoint"),
-    Property("envs", STRING_SET, computed=True),
+    Property("entrypoints", STRINGS, raw="entrypoint", computed=True, at="Config.Entrypoint"),
+    Property("envs", STRING_SET, raw="env", computed=True),
     Property("labels", LABELS, computed=True),
     Property("user", STRING, computed=True, at="Config.User"),
-    Property("groupAdds", STRING_SET, at="HostConfig.GroupAdd"),
+    Property("groupAdds", STRING_SET, raw="group_add", at="HostConfig.GroupAdd"),
     Property("workingDir", STRING, computed=True, at="Config.WorkingDir"),
     Property("hostname", STRING, computed=True, at="Config.Hostname"),
     Property("domainname", STRING, at="Config.Domainname"),
@@ -161,9 +162,9 @@ FIELDS: tuple[Property, ...] = (
     # How long it runs, and what is waited for; these are the provider's own, the daemon knows none of them.
     Property("start", BOOLEAN, change="update", default=True),
     Property("mustRun", BOOLEAN, change="update", default=True),
-    Property("attach", BOOLEAN, change="update"),
-    Property("logs", BOOLEAN, change="update"),
-    Property("wait", BOOLEAN, change="update"),
+    Property("attach", BOOLEAN, change="update", default=False),
+    Property("logs", BOOLEAN, change="update", default=False),
+    Property("wait", BOOLEAN, change="update", default=False),
     Property("waitTimeout", INTEGER, change="update", default=60, valid=at_least(1)),
     Property("containerReadRefreshTimeoutMilliseconds", INTEGER, change="update", default=15000),
     Property("destroyGraceSeconds", INTEGER, change="update", valid=_POSITIVE),
@@ -179,7 +180,7 @@ FIELDS: tuple[Property, ...] = (
     Property("volumes", Listing(_VOLUME, unordered=True), valid=values.valid_volumes),
     Property("mounts", Listing(_MOUNT, unordered=True), at="HostConfig.Mounts", to=values.mounts_to),
     Property("tmpfs", TEXT_MAP, at="HostConfig.Tmpfs"),
-    Property("uploads", Listing(_UPLOAD, unordered=True)),
+    Property("uploads", Listing(_UPLOAD, unordered=True), raw="upload"),
     Property("storageOpts", TEXT_MAP, at="HostConfig.StorageOpt"),
     _size("shmSize", "HostConfig.ShmSize", "replace", computed=True),
     # Network.
@@ -188,12 +189,12 @@ FIELDS: tuple[Property, ...] = (
     Property("networkMode", STRING, default="bridge", at="HostConfig.NetworkMode"),
     Property("networksAdvanced", Listing(_NETWORK, unordered=True)),
     Property(
-        "hosts", Listing(_HOST, unordered=True), at="HostConfig.ExtraHosts",
+        "hosts", Listing(_HOST, unordered=True), raw="host", at="HostConfig.ExtraHosts",
         to=values.hosts_to, back=values.hosts_back,
     ),
     Property("dns", STRING_SET, at="HostConfig.Dns"),
     Property("dnsOpts", STRING_SET, at="HostConfig.DnsOptions"),
-    Property("dnsSearches", STRING_SET, at="HostConfig.DnsSearch"),
+    Property("dnsSearches", STRING_SET, raw="dns_search", at="HostConfig.DnsSearch"),
     # Rights and isolation.
     Property("privileged", BOOLEAN, at="HostConfig.Privileged"),
     Property("capabilities", _CAPABILITIES, same=values.same_capabilities),
@@ -205,10 +206,10 @@ FIELDS: tuple[Property, ...] = (
     ),
     Property("sysctls", TEXT_MAP, at="HostConfig.Sysctls"),
     Property(
-        "ulimits", Listing(_ULIMIT, unordered=True), at="HostConfig.Ulimits",
+        "ulimits", Listing(_ULIMIT, unordered=True), raw="ulimit", at="HostConfig.Ulimits",
         to=values.ulimits_to, back=values.ulimits_back,
     ),
-    Property("pidMode", STRING, at="HostConfig.PidMode"),
+    Property("pidMode", STRING, unread=True, at="HostConfig.PidMode"),
     Property("ipcMode", STRING, computed=True, at="HostConfig.IpcMode"),
     Property("usernsMode", STRING, at="HostConfig.UsernsMode"),
     Property("cgroupnsMode", STRING, valid=matches("private|host", "private or host")),
@@ -222,8 +223,8 @@ FIELDS: tuple[Property, ...] = (
         to=values.nanocpus, back=values.cpus_of,
     ),
     Property("cpuShares", INTEGER, change="limit", at="HostConfig.CpuShares", valid=_POSITIVE),
-    Property("cpuPeriod", INTEGER, change="limit", at="HostConfig.CpuPeriod", valid=_POSITIVE),
-    Property("cpuQuota", INTEGER, change="limit", at="HostConfig.CpuQuota", valid=_POSITIVE),
+    Property("cpuPeriod", INTEGER, change="limit", unread=True, at="HostConfig.CpuPeriod", valid=_POSITIVE),
+    Property("cpuQuota", INTEGER, change="limit", unread=True, at="HostConfig.CpuQuota", valid=_POSITIVE),
     Property(
         "cpuSet", STRING, change="limit", at="HostConfig.CpusetCpus",
         valid=matches(r"\d+([,-]\d+)*", "CPU numbers such as 0-2,4"),
@@ -242,7 +243,13 @@ FIELDS: tuple[Property, ...] = (
     Property("logOpts", TEXT_MAP, at="HostConfig.LogConfig.Config"),
     # What only the daemon tells.
     Property("bridge", STRING, output=True, at="NetworkSettings.Bridge"),
-    Property("networkDatas", _NETWORK_DATA, output=True, at="NetworkSettings.Networks", back=values.networks_back),
+    Property(
+        "networkDatas", _NETWORK_DATA, raw="network_data", output=True, computed=True,
+        at="NetworkSettings.Networks", back=values.networks_back,
+    ),
     Property("exitCode", INTEGER, output=True),
     Property("containerLogs", STRING, output=True),
+    # Not to be set with this engine; a state names them all the same.
+    Property("deviceRequests", Listing(Object(()), unordered=True), output=True),
+    Property("gpus", STRING, output=True),
 )  # fmt: skip

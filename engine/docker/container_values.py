@@ -226,9 +226,15 @@ def ports_to(ports: list[PropertyMap]) -> tuple[Json, Json]:
     return exposed, bindings
 
 
-def ports_back(shown: dict[str, list[Json] | None] | None) -> list[PropertyMap]:
+def ports_back(shown: dict[str, list[Json] | None] | None, given: list[PropertyMap]) -> list[PropertyMap]:
+    """``ports`` in the order in which they were given (to the real provider a list in another order is another
+    one), others by number.
+    """
+    places = {f"{port['internal']}/{port.get('protocol', 'tcp')}": place for place, port in enumerate(given)}
     found = []
-    for key, bindings in sorted((shown or {}).items(), key=lambda item: int(item[0].split("/")[0])):
+    for key, bindings in sorted(
+        (shown or {}).items(), key=lambda item: (places.get(item[0], len(places)), int(item[0].split("/")[0]))
+    ):
         internal, _, protocol = key.partition("/")
         for binding in bindings or []:
             external = int(binding["HostPort"] or 0)

@@ -39,7 +39,10 @@ def _configs_to(configs: list[PropertyMap]) -> list[Json]:
 
 
 def _configs_back(configs: list[Json] | None) -> list[PropertyMap]:
-    return [{row.name: c[row.at] for row in _IPAM_CONFIG.fields if not is_zero(c.get(row.at))} for c in configs or []]
+    return [
+        {row.name: c.get(row.at) or ({} if row.type is TEXT_MAP else "") for row in _IPAM_CONFIG.fields}
+        for c in configs or []
+    ]
 
 
 FIELDS = (
@@ -54,7 +57,7 @@ FIELDS = (
     Property("ipamDriver", STRING, default="default", at="IPAM.Driver"),
     Property("ipamOptions", TEXT_MAP, at="IPAM.Options"),
     Property(
-        "ipamConfigs", Listing(_IPAM_CONFIG, unordered=True), computed=True, at="IPAM.Config",
+        "ipamConfigs", Listing(_IPAM_CONFIG, unordered=True), raw="ipam_config", computed=True, at="IPAM.Config",
         to=_configs_to, back=_configs_back,
     ),
     Property("scope", STRING, output=True, at="Scope"),

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from engine.docker.bridged import Bridged
 from engine.docker.client import Client, DaemonError, Json
-from engine.docker.schema import BOOLEAN, STRING, STRING_SET, TEXT_MAP, Property
+from engine.docker.schema import BOOLEAN, STRING, STRING_SET, TEXT_MAP, Object, Property
 from engine.model import PropertyMap
 from engine.provider import Log, ProviderError
 
@@ -24,6 +24,7 @@ FIELDS = (
     Property("platform", STRING),
     Property("imageId", STRING, output=True),
     Property("repoDigest", STRING, output=True),
+    Property("build", Object(()), output=True),  # not to be set with this engine: Image builds
 )
 
 
@@ -32,7 +33,7 @@ class RemoteImage(Bridged):
     fields = FIELDS
     meta = (
         '{"e2bfb730-ecaa-11e6-8f88-34363bc7c4c0":'
-        '{"create":1200000000000,"delete":1200000000000,"update":1200000000000},"schema_version":"0"}'
+        '{"create":1200000000000,"delete":1200000000000,"update":1200000000000}}'
     )
     default_seconds = pull_seconds
 

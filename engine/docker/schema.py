@@ -57,6 +57,8 @@ class Property:
     replacement, because the daemon takes zero for "leave it".
     ``computed``: the daemon chooses a value where none is given, so giving none is never a change.
     ``same`` brings equal spellings to one form before two values are compared.
+    ``unread``: the real provider does not ask the daemon for it, so its state holds only what was given.
+    ``raw`` is the underlying provider's name for it, where that is not simply the same in snake case.
     """
 
     name: str
@@ -67,6 +69,8 @@ class Property:
     autonamed: bool = False
     computed: bool = False
     output: bool = False
+    unread: bool = False
+    raw: str = ""
     at: str = ""
     to: Callable[[Any], Any] | None = None
     back: Callable[[Any], Any] | None = None

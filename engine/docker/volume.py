@@ -10,7 +10,7 @@ from engine.docker.bridged import Bridged
 from engine.docker.client import DaemonError
 from engine.docker.compare import normal_property
 from engine.docker.places import place, take
-from engine.docker.schema import LABELS, STRING, TEXT_MAP, Property, labels_from_map, labels_to_map
+from engine.docker.schema import LABELS, STRING, TEXT_MAP, Object, Property, labels_from_map, labels_to_map
 from engine.model import PropertyMap
 from engine.provider import Log, ProviderError
 
@@ -22,6 +22,7 @@ FIELDS = (
     Property("driver", STRING, computed=True, at="Driver"),
     Property("driverOpts", TEXT_MAP, at="DriverOpts"),
     Property("mountpoint", STRING, output=True, at="Mountpoint"),
+    Property("cluster", Object(()), output=True),  # of cluster volumes, which cannot be made with this engine
 )
 
 

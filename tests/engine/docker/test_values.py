@@ -60,9 +60,11 @@ def test_ports() -> None:
         {"HostPort": "8080", "HostIp": "127.0.0.1"},
         {"HostPort": "", "HostIp": "0.0.0.0"},
     ]
-    assert values.ports_back({"80/tcp": [{"HostPort": "8080", "HostIp": "127.0.0.1"}], "9/tcp": None}) == [
-        {"internal": 80, "external": 8080, "ip": "127.0.0.1", "protocol": "tcp"}
-    ]
+    shown = {"53/udp": [{"HostPort": "53", "HostIp": "::"}], "80/tcp": [{"HostPort": "8080", "HostIp": "127.0.0.1"}]}
+    web = {"internal": 80, "external": 8080, "ip": "127.0.0.1", "protocol": "tcp"}
+    names = {"internal": 53, "external": 53, "ip": "::", "protocol": "udp"}
+    assert values.ports_back({**shown, "9/tcp": None}, []) == [names, web]
+    assert values.ports_back(shown, [web, names]) == [web, names], "in the order of the program"
 
 
 def test_an_update_holds_only_what_changed() -> None:

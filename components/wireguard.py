@@ -14,6 +14,7 @@ from components.base import Component, Limits, files_directory
 from components.images import Images
 from components.network import Network
 from components.settings import AccessSettings, ChainSettings, NodeSettings
+from providers.node_identity import NodeIdentity
 from providers.node_peers import NodePeers
 from providers.secret import GeneratedSecret
 
@@ -62,6 +63,15 @@ class WireGuardNode(Component):
         self.control_token = GeneratedSecret(f"{node.name}-control", "token", self.child()).value
         self.node_image = args.images.make("wireguard", on_service=True)
         container = self._container(args)
+        identity = NodeIdentity(
+            f"{node.name}-identity",
+            node=node.name,
+            container=container.id,
+            control_url=self.control_url,
+            token=self.control_token,
+            opts=self.child(depends_on=[container]),
+        )
+        self.public_key = identity.publicKey
         self.peers = NodePeers(
             f"{node.name}-peers",
             node=node.name,
@@ -72,7 +82,6 @@ class WireGuardNode(Component):
             block=args.block,
             opts=self.child(depends_on=[container]),
         )
-        self.public_key = self.peers.publicKey
         self.register_outputs(self.outputs())
 
     def outputs(self) -> dict[str, pulumi.Input[Any]]:

@@ -41,6 +41,7 @@ dynamic = {
     "pulumi-python:dynamic/berth:AccessList",
     "pulumi-python:dynamic/berth:Contract",
     "pulumi-python:dynamic/berth:GeneratedSecret",
+    "pulumi-python:dynamic/berth:NodeIdentity",
     "pulumi-python:dynamic/berth:NodePeers",
 }
 

@@ -1,4 +1,4 @@
-"""What the NodePeers resource asks of a node, and what it makes of the answers."""
+"""What the NodePeers and NodeIdentity resources ask of a node, and what they make of the answers."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from providers import node_peers
-from providers.node_peers import NodeError, NodePeersProvider
+from providers import node_control
+from providers.node_control import NodeError
+from providers.node_identity import NodeIdentityProvider
+from providers.node_peers import NodePeersProvider
 
 digest = "sha256:" + "1" * 64
 drifted = "sha256:" + "2" * 64
@@ -79,7 +81,7 @@ def node() -> Iterator[FakeNode]:
 
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(node_peers, "patience", 0.3)
+    monkeypatch.setattr(node_control, "patience", 0.3)
 
 
 def test_create_asks_for_the_declared_list_and_keeps_no_peer(node: FakeNode) -> None:
@@ -90,7 +92,6 @@ def test_create_asks_for_the_declared_list_and_keeps_no_peer(node: FakeNode) -> 
     assert made.id == "peers-node-1"
     assert made.outs == {
         **node.props,
-        "publicKey": "key=",
         "peers": 3,
         "appliedBlock": {"number": 7, "hash": "0x" + "a" * 64},
         "drift": {"missing": {}, "extra": {}},
@@ -131,7 +132,7 @@ def test_a_refresh_gets_past_a_node_that_is_down(node: FakeNode) -> None:
 
 @pytest.mark.parametrize("first", [(503, {"detail": "the chain is down"})])
 def test_a_node_whose_chain_is_starting_is_asked_again(node: FakeNode, first: tuple[int, Any]) -> None:
-    node_peers.patience = 5
+    node_control.patience = 5
     node.answers = [first, (200, state())]
     NodePeersProvider().create(node.props)
     assert len(node.asked) == 2
@@ -165,3 +166,26 @@ def test_a_node_that_does_not_answer_is_named(node: FakeNode) -> None:
 def test_delete_asks_nothing(node: FakeNode) -> None:
     NodePeersProvider().delete("peers-node-1", node.props)
     assert node.asked == []
+
+
+def test_an_identity_is_the_nodes_public_key(node: FakeNode) -> None:
+    props = {key: node.props[key] for key in ("node", "container", "controlUrl", "token")}
+    made = NodeIdentityProvider().create(props)
+    assert (made.id, made.outs) == ("node-node-1", {**props, "publicKey": "key="})
+    assert node.asked == [("GET", "/control/state", "Bearer hush", None)]
+
+
+def test_a_refresh_shows_a_node_that_has_another_key(node: FakeNode) -> None:
+    outs = NodeIdentityProvider().create(node.props).outs
+    assert outs is not None
+    node.answers = [(200, state(publicKey="other="))]
+    found = NodeIdentityProvider().read("node-node-1", outs)
+    assert found.outs is not None
+    assert found.outs["publicKey"] == "other="
+
+
+def test_an_identity_outlives_a_node_that_is_down(node: FakeNode) -> None:
+    outs = NodeIdentityProvider().create(node.props).outs
+    assert outs is not None
+    node.server.server_close()
+    assert NodeIdentityProvider().read("node-node-1", outs).outs == outs

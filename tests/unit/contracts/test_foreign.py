@@ -119,6 +119,7 @@ def test_only_the_first_word_of_an_answer_is_read(hostile: Hostile) -> None:
         (EXPIRES_AT, 2**64),
         (EXPIRES_AT, 2**256 - 1),
     ],
+    ids=lambda value: {OWNER_OF: "ownerOf", USER_OF: "userOf", EXPIRES_AT: "expiresAt"}.get(value, str(value)),
 )
 def test_a_lie_hurts_its_own_token_only(hostile: Hostile, asked: bytes, lie: int | str) -> None:
     hostile.answer(asked, 2, word(2**200 + int(hostile.alice, 16) if isinstance(lie, str) else lie))

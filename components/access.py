@@ -70,7 +70,7 @@ def _read(args: AccessControlArgs, registry: str, pin: Path | None, preview: boo
     """The list, and a sentence on where it comes from."""
     endpoint = Endpoint(args.chain.rpc_url, args.chain.chain_id)
     access = read_access_list(endpoint, registry, args.access.tunnel_subnet, at=args.chain.finality)
-    said = f"access list of block {access.block.number} ({access.block.hash}): {len(access.entries)} passes"
+    said = f"access list of block {access.block.number} ({access.block.hash}): {_count(len(access.entries))}"
     if pin is not None and preview:
         Pin.of(access).write(pin)
         return access, f"{said}, pinned for the update"
@@ -79,6 +79,10 @@ def _read(args: AccessControlArgs, registry: str, pin: Path | None, preview: boo
         pinned.compare(access)
         return access, f"{said}, as it was shown at block {pinned.block.number}"
     return access, f"{said}, read anew"
+
+
+def _count(passes: int) -> str:
+    return "1 pass" if passes == 1 else f"{passes} passes"
 
 
 def _require_canonical(endpoint: Endpoint, pin: Pin) -> None:

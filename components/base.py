@@ -141,6 +141,8 @@ class Component(pulumi.ComponentResource):
             capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"], adds=list(add_capabilities) or None),
             security_opts=["no-new-privileges:true"],
             memory=limits.memory,
+            # Docker's own choice.  Said, because the Pulumi CLI's provider takes a limit that nobody gave for a change.
+            memory_swap=2 * limits.memory,
             cpus=limits.cpus,
             restart=restart,
             must_run=arguments.pop("must_run", True),

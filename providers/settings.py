@@ -44,7 +44,7 @@ def _host_address(value: str) -> str:
 
 
 def _target(value: str) -> str:
-    host, _, _ = value.rpartition("/")[0].partition(":")
+    host, _, _ = value.rpartition("/")[0].partition(":")  # only tcp and udp have ports
     if host != "gateway":
         IPv4Network(host)
     return value
@@ -55,7 +55,7 @@ Subnet = Annotated[IPv4Network, AfterValidator(_network), Allowed("a private IPv
 HostAddress = Annotated[str, AfterValidator(_host_address), Allowed("an IPv4 address of this host")]
 Target = Annotated[
     str,
-    Field(pattern=r"^[a-z0-9./]+(:\d{1,5})?/(tcp|udp|icmp|any)$"),
+    Field(pattern=r"^[a-z0-9./]+(:\d{1,5}/(tcp|udp)|/(tcp|udp|icmp|any))$"),
     AfterValidator(_target),
     Allowed("a target such as gateway:8081/tcp or 172.30.10.0/24/any"),
 ]

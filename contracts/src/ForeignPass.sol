@@ -19,9 +19,9 @@ library ForeignPass {
 
     /// @dev Gas for one question: enough for a proxied collection or one that walks a few storage slots.
     uint256 internal constant STIPEND = 40_000;
-    /// @dev Gas needed before a question: the stipend is given whole only when 63/64 of what is left after
-    /// the cost of the call itself (2,600 for a cold account) is at least the stipend, 43,235 in all.
-    uint256 internal constant GAS_NEEDED = 45_000;
+    /// @dev Gas needed before a question. A call gets at most 63/64 of what is left after its own cost (EIP-150),
+    /// which is 2,600 for a cold account and some 100 around it: with this much left, the stipend is given whole.
+    uint256 internal constant GAS_NEEDED = (STIPEND * 64) / 63 + 4_000;
 
     /// @notice Who is entitled to a token: its live ERC-4907 user, else its owner.
     /// @param collection the ERC-721 collection

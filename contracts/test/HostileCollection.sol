@@ -12,7 +12,8 @@ contract HostileCollection {
         Megabytes,
         Flood, // as many bytes as the gas allows, after an honest first word
         Short, // 31 bytes
-        Nothing
+        Nothing,
+        Hungry // an honest answer that needs nearly all of the gas it is given
     }
 
     mapping(bytes4 question => mapping(uint256 tokenId => bytes32)) private _words;
@@ -43,10 +44,12 @@ contract HostileCollection {
         bytes32 word = _words[msg.sig][tokenId];
         Mood mood = _moods[msg.sig][tokenId];
         uint256 size = 0x20;
+        uint256 gas = gasleft();
         if (mood == Mood.Revert) revert("no");
         if (mood == Mood.BurnGas) while (true) {}
         if (mood == Mood.Megabytes) size = 0x400000;
         if (mood == Mood.Flood) size = 0x10000; // 64 KiB of memory cost 14k gas
+        if (mood == Mood.Hungry) while (gas - gasleft() < 34_000) {}
         if (mood == Mood.Short) size = 0x1f;
         if (mood == Mood.Nothing) size = 0;
         if (mood == Mood.RevertLoudly) {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from web3 import Web3
+
 from tests.unit.contracts.conftest import World
 from tests.unit.contracts.evm import ZERO, Peer, events, key, peers
 
@@ -221,3 +223,13 @@ def test_who_may_revoke(world: World) -> None:
     with world.evm.undone():
         world.evm.send(revoke, world.alice)  # the one it was made for
     world.evm.send(revoke, world.carol)  # the holder now
+
+
+def test_the_zero_address_is_nobody_s_delegate(world: World) -> None:
+    """A simulated call comes from there by default: it must be told what a transaction would be told."""
+    token = world.mint(world.alice)
+    world.evm.w3.eth.send_transaction({"from": world.alice, "to": ZERO, "value": Web3.to_wei(1, "ether")})
+    refused = ("NotHolder", token, ZERO, world.alice)
+    assert world.evm.refusal(world.registry.functions.register(token, key(1)), ZERO) == refused
+    world.register(token, world.alice, 1)
+    assert world.evm.refusal(world.registry.functions.revoke(token), ZERO) == refused

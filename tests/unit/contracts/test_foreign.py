@@ -14,7 +14,7 @@ from tests.unit.contracts.conftest import World
 from tests.unit.contracts.evm import ZERO, Evm, Peer, artifact, key, page, peers
 
 ERC721, ERC4907, ERC5643 = (bytes.fromhex(each) for each in ("80ac58cd", "ad092b5c", "8c65f84d"))
-GAS_NEEDED = 45_000
+GAS_NEEDED = 40_000 * 64 // 63 + 4_000
 
 
 class Mood(IntEnum):
@@ -28,6 +28,7 @@ class Mood(IntEnum):
     FLOOD = 5
     SHORT = 6
     NOTHING = 7
+    HUNGRY = 8
 
 
 def question(name: str) -> bytes:
@@ -181,6 +182,25 @@ def test_too_little_gas_never_reads_as_not_entitled(hostile: Hostile) -> None:
             assert [Peer(*peer) for peer in answer[0]] == list(whole.peers), gas
             outcomes.add("whole")
     assert outcomes >= {"NotEnoughGas", "whole"}
+
+
+def test_an_answer_that_needs_all_its_gas_gets_it_or_the_page_fails(hostile: Hostile) -> None:
+    for token in (1, 2, 3):
+        hostile.turn(EXPIRES_AT, token, Mood.HUNGRY)
+    whole = page(hostile.registry)
+    assert {peer.token for peer in whole.peers} == {1, 2, 3}
+    call = hostile.registry.functions.activePeers(0, 10)
+    failed, worked = 21_000, 400_000
+    while worked - failed > 1:  # the least gas that is not refused
+        gas = (failed + worked) // 2
+        try:
+            answer = call.call({"gas": gas})
+        except TransactionFailed:
+            failed = gas
+        else:
+            worked = gas
+            assert [Peer(*peer) for peer in answer[0]] == list(whole.peers), gas
+    assert hostile.evm.refusal(call, gas=failed)[0] == "NotEnoughGas"
 
 
 def test_too_little_gas_frees_nobody_s_binding(hostile: Hostile) -> None:

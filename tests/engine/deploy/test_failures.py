@@ -25,7 +25,8 @@ def test_failed_step_keeps_dependents_out_and_lets_others_finish(bench):
     assert outcome.failed == "update failed"
     failed = next(e for e in outcome.events if isinstance(e, StepFailed))
     assert (failed.op, failed.message) == ("create", "ValueError: no room left")
-    assert bench.calls() == ["create slow", "create bad", "created slow"]
+    calls = bench.calls()
+    assert (sorted(calls[:2]), calls[2:]) == (["create bad", "create slow"], ["created slow"])
     assert {r.name for r in outcome.snapshot.resources} == {"proj-dev", "default", "slow"}
     assert bench.saves[-1].pending_operations == []
     assert outcome.messages("error") == "", "the program is not made to complain about an engine that ended"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 
 from engine.events import Finished, OutputsRegistered, Started
 from engine.model import Secret
@@ -124,14 +123,10 @@ def test_components_have_children_and_outputs(bench):
 
 def test_independent_resources_run_at_the_same_time_and_no_more_than_allowed(bench):
     bench.program('for i in range(4):\n    Thing(f"t{i}", slow=0.4)')
-    calls = []
-    started = time.monotonic()
     outcome = bench.up(parallel=4)
-    seconds = time.monotonic() - started
     assert outcome.changes == {"create": 5}
     calls = bench.calls()
-    assert sorted(c.split()[0] for c in calls[:4]) == ["create"] * 4, calls
-    assert seconds < 4 * 0.4 + 0.9
+    assert [c.split()[0] for c in calls[:4]] == ["create"] * 4, "all had begun before the first had ended"
     bench.run("destroy")
     bench.calls()
     bench.up(parallel=1)

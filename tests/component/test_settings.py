@@ -82,7 +82,7 @@ wrong: list[tuple[dict[str, Any], list[str]]] = [
     ),
     ({"access": {"allow": ["everything"]}}, ["berth:access.allow[0]", "everything", "gateway:8081/tcp"]),
     ({"access": {"allow": ["300.1.1.1/tcp"]}}, ["berth:access.allow[0]", "300.1.1.1/tcp", "gateway:8081/tcp"]),
-    ({"access": {"allow": ["172.30.10.5:80/any"]}}, ["berth:access.allow[0]", "172.30.10.5:80/any", "gateway:8081/tcp"]),
+    ({"access": {"allow": ["10.1.2.3:80/any"]}}, ["berth:access.allow[0]", "10.1.2.3:80/any", "gateway:8081/tcp"]),
     ({"chain": {"chainId": 0}}, ["berth:chain.chainId", "0", "a whole number from 1"]),
     ({"chain": {"mode": "remote"}}, ["berth:chain.mode", "remote", "local or external"]),
     ({"chain": {"mode": "external"}}, ["berth:chain", "rpcUrl is missing"]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from engine.events import Finished, OutputsRegistered, Started
 from engine.model import Secret
 

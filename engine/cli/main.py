@@ -62,6 +62,7 @@ def _operation(verb: str, *, asks: bool) -> Callable[[Callable[..., None]], Comm
         decorated = shared(callback)
         options = [
             click.option("--diff", is_flag=True, help="Show what changes in each resource."),
+            click.option("--json", "-j", is_flag=True, help="JSON: a preview as a whole, else one event per line."),
             click.option("--message", "-m", default="", help="A note for the history."),
             click.option("--parallel", "-p", type=int, help="Steps at the same time [16]."),
         ]
@@ -69,8 +70,6 @@ def _operation(verb: str, *, asks: bool) -> Callable[[Callable[..., None]], Comm
             options.append(click.option("--refresh", "-r", is_flag=True, help="Look at what is really there first."))
         if asks:
             options.append(click.option("--skip-preview", "-f", is_flag=True, help="Do not preview first."))
-        else:
-            options.append(click.option("--json", "-j", is_flag=True, help="The whole preview as JSON."))
         for option in options:
             decorated = option(decorated)
         return root.command(function.__name__, cls=Command, help=function.__doc__)(decorated)  # type: ignore[return-value]

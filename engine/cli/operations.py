@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Literal
 
 from engine.backend import history, locks
 from engine.backend.errors import Cancelled, ConfigurationError, EngineError
@@ -123,7 +125,9 @@ class Operation:
     def _events(self, *, preview: bool) -> Iterator[tuple[Callable[[Event], None], list[Event], threading.Event]]:
         """A display, the events it was given, and what Ctrl-C sets; closes the display whatever happens."""
         live = sys.stdout.isatty() and not self.session.flags.non_interactive and self.session.flags.color != "raw"
-        display = show(sys.stdout, live=live, color=self.session.color, diff=self.diff, json=self.json)
+        one = self.options.verb == "preview" and os.environ.get("PULUMI_ENABLE_STREAMING_JSON_PREVIEW") not in ("true", "1")
+        json: Literal["", "digest", "stream"] = ("digest" if one else "stream") if self.json else ""
+        display = show(sys.stdout, live=live, color=self.session.color, diff=self.diff, json=json)
         events: list[Event] = []
         directory = self.session.location.locks(self.session.stack)
 
@@ -169,7 +173,7 @@ def operate(
     parallel: int,
     diff: bool,
     message: str,
-    json: bool = False,
+    json: bool,
     skip_preview: bool = False,
 ) -> None:
     """Run one verb.  Raises :class:`EngineError`; what a failed deployment had to say was shown already."""

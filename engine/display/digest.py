@@ -35,7 +35,7 @@ class Digest:
                 if event.op in ("update", "delete"):
                     self._steps[f"{event.urn} refresh"] = _step(event, [])
             elif (step := self._steps.get(f"{event.urn} {event.op}")) and event.new:
-                step["newState"] = _state(event.new)  # a preview's outputs are known only now
+                step["newState"] = state(event.new)  # a preview's outputs are known only now
         elif isinstance(event, StepFailed):
             self._diagnostics.append({"urn": event.urn, "message": event.message, "severity": "error"})
         elif isinstance(event, Diagnostic):
@@ -69,9 +69,9 @@ def _step(event: StepStarted | StepDone, replaces: list[str]) -> dict[str, Any]:
     if provider := (new or old or Resource("", "", False)).provider:
         step["provider"] = provider
     if old:
-        step["oldState"] = _state(old)
+        step["oldState"] = state(old)
     if new:
-        step["newState"] = _state(new)
+        step["newState"] = state(new)
     if old and new and event.op != "same":
         keys = [
             key for key in sorted(old.inputs.keys() | new.inputs.keys()) if old.inputs.get(key) != new.inputs.get(key)
@@ -86,7 +86,8 @@ def _step(event: StepStarted | StepDone, replaces: list[str]) -> dict[str, Any]:
     return step
 
 
-def _state(resource: Resource) -> dict[str, Any]:
+def state(resource: Resource) -> dict[str, Any]:
+    """A resource as a checkpoint has it, secrets masked."""
     document: dict[str, Any] = json.loads(
         codec.resource_to_json(resource, lambda _, values: codec.dumps(codec.encode(_masked(values), _never)))
     )

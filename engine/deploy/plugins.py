@@ -7,10 +7,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
+from engine.deploy import dynamic
 from engine.deploy.builtin import BuiltinProvider
-from engine.deploy.dynamic import DynamicProvider, Server
 from engine.deploy.options import Options, Program
 from engine.deploy.paths import differences, keep_old, marked_as_replacing
+from engine.deploy.server import Server
 from engine.deploy.state import State, provider_urn
 from engine.deploy.values import mark_like, plain
 from engine.events import Diagnostic, Emit
@@ -170,7 +171,7 @@ class Providers:
     def _dynamic_server(self) -> Server:
         with self._lock:
             if self._server is None:
-                self._server = Server(self._program, self._config, self.engine_address, self._emit)
+                self._server = dynamic.start(self._program, self._config, self.engine_address, self._emit)
             return self._server
 
     def register(self, resource: Resource, inputs: PropertyMap) -> None:
@@ -183,7 +184,7 @@ class Providers:
             self._known[f"{resource.urn}::{resource.id}"] = managed
 
     def _dynamic(self) -> Provider:
-        return DynamicProvider(self._dynamic_server, self._emit)
+        return dynamic.DynamicProvider(self._dynamic_server, self._emit)
 
     def get(self, reference: str) -> ManagedProvider:
         """The provider of a reference; one that only the old state knows is made from there."""

@@ -58,6 +58,7 @@ class Operation:
         with locks.held(session.location.locks(session.stack), session.stack) as taken_over:
             for lock in taken_over:
                 say(f"warning: removed the lock of {lock}: that process is gone", error=True)
+            session.location.sweep(session.stack)
             snapshot = session.state.load()
             if not skip_preview:
                 events = self._preview(snapshot)
@@ -125,8 +126,8 @@ class Operation:
     def _events(self, *, preview: bool) -> Iterator[tuple[Callable[[Event], None], list[Event], threading.Event]]:
         """A display, the events it was given, and what Ctrl-C sets; closes the display whatever happens."""
         live = sys.stdout.isatty() and not self.session.flags.non_interactive and self.session.flags.color != "raw"
-        one = self.options.verb == "preview" and os.environ.get("PULUMI_ENABLE_STREAMING_JSON_PREVIEW") not in ("true", "1")
-        json: Literal["", "digest", "stream"] = ("digest" if one else "stream") if self.json else ""
+        streaming = self.options.verb != "preview" or os.environ.get("PULUMI_ENABLE_STREAMING_JSON_PREVIEW") == "true"
+        json: Literal["", "digest", "stream"] = ("stream" if streaming else "digest") if self.json else ""
         display = show(sys.stdout, live=live, color=self.session.color, diff=self.diff, json=json)
         events: list[Event] = []
         directory = self.session.location.locks(self.session.stack)

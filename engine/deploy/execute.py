@@ -164,7 +164,7 @@ class Executor:
                 self._stamp(step)
                 step.new.outputs = secret_outputs(step.new)
                 self.news[step.urn] = step.new
-            self.state.end(subject)
+            self.state.end(subject, done=True)
             step.finish()
             if step.old is not None:
                 self.state.changed(step.old)

@@ -13,6 +13,7 @@ from engine.deploy.language import Language
 from engine.deploy.monitor import Engine, Monitor, serve
 from engine.deploy.options import DeploymentFailed, Options, Program, Result
 from engine.deploy.plugins import Providers
+from engine.deploy.recovery import Recovery
 from engine.deploy.refresh import Refresh
 from engine.deploy.state import State
 from engine.deploy.steps import Generator
@@ -36,7 +37,6 @@ class Operation:
         self._program, self._config, self._options, self._cancel = program, config, options, cancel
         self._emit_lock = threading.Lock()
         self._listener = emit
-        self._pending = snapshot.pending_operations
         self._outputs_old = _stack_outputs(snapshot)
         self._state = State(snapshot, None if options.preview else save)
         self._executor = Executor(self._state, self._emit, options.preview, cancel)
@@ -74,29 +74,19 @@ class Operation:
 
     def _carry_out(self, address: str) -> None:
         verb, parallel = self._options.verb, self._options.parallel
-        if self._pending and not self._options.preview:
-            self._warn_of_pending()
-            if verb == "refresh":
-                self._state.forget_creations()
+        refresh = Refresh(self._state, self._providers, self._executor, verb == "refresh")
+        if self._state.unresolved and not self._options.preview:
+            Recovery(self._state, self._providers, self._executor, self._deletions, refresh).run(verb, parallel)
         if verb == "refresh" or self._options.refresh:
-            Refresh(self._state, self._providers, self._executor, verb == "refresh").run(parallel)
+            refresh.run(parallel)
+        if verb == "refresh":
+            self._state.settle("creating", "updating", "deleting")
         if verb in ("update", "preview"):
             self._run_program(address)
         if verb != "refresh":
             with self._state.lock:
                 steps = self._deletions.leftovers(self._generator.operated)
             self._deletions.run(steps, parallel)
-
-    def _warn_of_pending(self) -> None:
-        lines = [f"  * {pending.resource.urn}, interrupted while {pending.type}" for pending in self._pending]
-        message = (
-            f"Attempting to deploy or update resources with {len(lines)} pending operations from previous "
-            "deployment.\n" + "\n".join(lines) + "\nThese resources are in an unknown state because the engine was "
-            "interrupted while waiting for changes to them to complete. Check with the provider whether they "
-            "completed. A refresh reads what the state knows of, and forgets interrupted creations: what was "
-            "created all the same has to be imported or removed."
-        )
-        self._emit(Diagnostic("warning", message))
 
     def _run_program(self, address: str) -> None:
         """Until the program ended, or something else ended the operation."""

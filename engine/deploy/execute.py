@@ -26,8 +26,9 @@ pending_types = {
     "import": "importing",
     "import-replacement": "importing",
 }
-# Steps that are half of a replacement are not counted: the "replace" step stands for both halves.
-uncounted = {"create-replacement", "delete-replaced", "read-replacement", "import-replacement", "discard-replaced"}
+# Not counted: reads, and halves of a replacement (the "replace" step stands for both).
+halves = {"create-replacement", "read-replacement", "import-replacement", "delete-replaced", "discard-replaced"}
+uncounted = {"read", *halves}
 
 
 class Stopped(Exception):

@@ -72,7 +72,8 @@ def seconds(duration: str) -> float:
     parts = re.findall(r"(\d+\.?\d*|\.\d+)(h|ms|m|s|us|µs|ns)", duration)
     if not parts or "".join(number + unit for number, unit in parts) != duration:
         raise ValueError(f"'{duration}' is no duration: write, for example, 5m or 1h30m")
-    return sum(float(number) * _units[unit] for number, unit in parts)
+    total = sum(float(number) * _units[unit] for number, unit in parts)
+    return int(total) if total == int(total) else total
 
 
 def position(request: Any, root: str) -> str:

@@ -71,21 +71,17 @@ class ManagedProvider:
     def diff(
         self, urn: str, id: str, inputs: PropertyMap, outputs: PropertyMap, news: PropertyMap, ignore: list[str]
     ) -> DiffResult:
-        """``changes`` of the result is never None, and ``detailed`` is filled in when something changed."""
+        """``changes`` of the result is never None: the inputs are compared when the provider does not know."""
         if not self._known:
             message = "The provider's inputs are not known yet: the update may do something else than is shown."
             self._emit(Diagnostic("warning", message, urn))
             return DiffResult(True)
         with self._worker:
             result = self._ready().diff(urn, id, plain(inputs), plain(outputs), plain(news), ignore)
-        if result.changes is False or (result.changes and result.detailed):
+        if result.changes is not None:
             return result
-        detailed = differences(inputs, keep_old(news, inputs, ignore))
-        changes = bool(detailed) if result.changes is None else result.changes
-        # A replacement that the provider asks for without naming it a change is one all the same.
-        changes = changes or bool(result.replaces)
-        detailed = marked_as_replacing(detailed, result.replaces)
-        return DiffResult(changes, result.replaces, result.delete_before_replace, detailed or None)
+        detailed = marked_as_replacing(differences(inputs, keep_old(news, inputs, ignore)), result.replaces)
+        return DiffResult(bool(detailed), result.replaces, result.delete_before_replace, detailed or None)
 
     def create(self, new: Resource, preview: bool) -> None:
         """Sets id and outputs of ``new``; a PartialFailure carries them marked too."""

@@ -194,9 +194,8 @@ def repaired(resources: list[Resource]) -> list[Resource]:
     known: set[str] = set()
     for resource in resources:
         resource.dependencies = [urn for urn in resource.dependencies if urn in known]
-        resource.property_dependencies = {
-            key: [urn for urn in urns if urn in known] for key, urns in resource.property_dependencies.items()
-        }
+        left = {key: [urn for urn in urns if urn in known] for key, urns in resource.property_dependencies.items()}
+        resource.property_dependencies = {key: urns for key, urns in left.items() if urns}
         if resource.deleted_with not in known:
             resource.deleted_with = ""
         if resource.parent not in known:

@@ -37,8 +37,9 @@ class Stream:
             self._say("resOutputsEvent", {"metadata": _metadata("same", event.urn, event.old, event.new)})
         elif isinstance(event, StepFailed):
             self._diagnose("error", event.message, event.urn)
-            failed = {"metadata": _metadata(event.op, event.urn, None, None), "status": 0, "steps": 0}
-            self._say("resOpFailedEvent", failed)
+            if not self._preview:
+                failed = {"metadata": _metadata(event.op, event.urn, None, None), "status": 0, "steps": 0}
+                self._say("resOpFailedEvent", failed)
         elif isinstance(event, Diagnostic):
             if not event.ephemeral:
                 self._diagnose("info#err" if event.severity == "info" else event.severity, event.message, event.urn)

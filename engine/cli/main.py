@@ -68,6 +68,9 @@ def _operation(verb: str, *, asks: bool) -> Callable[[Callable[..., None]], Comm
         ]
         if verb != "refresh":
             options.append(click.option("--refresh", "-r", is_flag=True, help="Look at what is really there first."))
+        if verb in ("update", "preview"):
+            packs = click.option("--policy-pack", multiple=True, help="A directory with a policy pack to run.")
+            options += [packs, click.option("--policy-pack-config", multiple=True, help="JSON: that pack's settings.")]
         if asks:
             options.append(click.option("--skip-preview", "-f", is_flag=True, help="Do not preview first."))
         for option in options:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Literal
 
 from engine.backend import history, locks
@@ -16,7 +17,7 @@ from engine.backend.errors import Cancelled, ConfigurationError, EngineError
 from engine.cli.interrupt import interruptible
 from engine.cli.session import Session, say
 from engine.deploy import DeploymentFailed, Options, Program, run
-from engine.deploy.options import Verb
+from engine.deploy.options import PolicyPack, Verb
 from engine.display import show
 from engine.events import Event, Finished, Started, StepDone, StepStarted
 from engine.model import Snapshot
@@ -166,6 +167,15 @@ def _discard(snapshot: Snapshot) -> None:
     """A preview saves nothing."""
 
 
+def _packs(cwd: str, directories: tuple[str, ...], files: tuple[str, ...]) -> tuple[PolicyPack, ...]:
+    if files and len(files) != len(directories):
+        raise EngineError('there must be one "--policy-pack-config" for each "--policy-pack", or none at all')
+    return tuple(
+        PolicyPack(os.path.join(cwd, directory), os.path.join(cwd, file) if file else "")
+        for directory, file in zip_longest(directories, files, fillvalue="")
+    )
+
+
 def operate(
     session: Session,
     verb: Verb,
@@ -176,11 +186,14 @@ def operate(
     message: str,
     json: bool,
     skip_preview: bool = False,
+    policy_pack: tuple[str, ...] = (),
+    policy_pack_config: tuple[str, ...] = (),
 ) -> None:
     """Run one verb.  Raises :class:`EngineError`; what a failed deployment had to say was shown already."""
     if parallel < 1:
         raise ConfigurationError(f"--parallel must be at least 1, not {parallel}")
-    options = Options(verb, refresh, parallel)
+    packs = _packs(session.flags.cwd or "", policy_pack, policy_pack_config)
+    options = Options(verb, refresh, parallel, policy_packs=packs)
     operation = Operation(session, options, diff=diff, json=json, message=message)
     try:
         if verb == "preview":

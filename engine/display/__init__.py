@@ -9,6 +9,7 @@
 ``diff``     what changes in each resource (``--diff``, and "details")
 ``digest``   ``preview --json``
 ``stream``   ``--json`` of the other operations
+``policies`` what policy packs said
 ``summary``  diagnostics, outputs, counts, duration: the end of each of the above
 ===========  =============================================================================
 

@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 from engine.backend import codec
 from engine.display import words
-from engine.events import Diagnostic, Event, Finished, Started, StepDone, StepFailed, StepStarted
+from engine.events import Diagnostic, Event, Finished, Started, StepDone, StepFailed, StepStarted, Violation
 from engine.model import Resource, Secret, type_stack
 
 
@@ -42,6 +42,10 @@ class Digest:
             if not event.ephemeral and event.severity != "debug":
                 entry = {"urn": event.urn, "message": event.message, "severity": event.severity}
                 self._diagnostics.append({key: text for key, text in entry.items() if text})
+        elif isinstance(event, Violation):  # the real CLI leaves them out: its preview fails without a word
+            severity = "error" if event.level == "mandatory" else "warning"
+            message = f"[{event.level}] {event.pack}@v{event.version} {event.policy}: {event.message}"
+            self._diagnostics.append({"urn": event.urn, "message": message, "severity": severity})
         elif isinstance(event, Finished):
             self._digest |= {"duration": int(event.seconds * 1e9), "changeSummary": event.changes}
 

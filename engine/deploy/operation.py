@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from engine.deploy.callbacks import Callbacks
 from engine.deploy.deletions import Deletions
 from engine.deploy.execute import Executor, Stopped
 from engine.deploy.goals import make_urn
@@ -43,7 +44,8 @@ class Operation:
         self._listener = emit
         self._outputs_old = _stack_outputs(snapshot)
         self._state = State(snapshot, None if options.preview else save)
-        self._executor = Executor(self._state, self._emit, options.preview, cancel)
+        self._callbacks = Callbacks(self._emit, options.preview)
+        self._executor = Executor(self._state, self._callbacks, self._emit, options.preview, cancel)
         workers = threading.BoundedSemaphore(max(options.parallel, 1))
         news = self._executor.news.get
         self._providers = Providers(program, config, options, self._state, workers, self._emit, news)
@@ -53,6 +55,7 @@ class Operation:
             program, config, self._state, self._providers, self._executor, self._deletions, self._policies
         )
         self._monitor = Monitor(program, config, options, self._generator, self._executor, self._providers)
+        self._language: Language | None = None
 
     def _emit(self, event: Event) -> None:
         with self._emit_lock:
@@ -77,6 +80,9 @@ class Operation:
             self._executor.fail(f"{type(error).__name__}: {error}")
         finally:
             self._executor.wait()
+            if self._language is not None:
+                self._language.kill()
+            self._callbacks.close()
             self._monitor.release.set()
             server.stop(None)
             self._providers.close()
@@ -120,7 +126,8 @@ class Operation:
     def _run_program(self, address: str) -> None:
         """Until the program ended, or something else ended the operation."""
         ends: queue.Queue[str | None] = queue.Queue()
-        language = Language(self._program, self._config, self._options, address, self._emit, ends.put)
+        self._monitor.program_done = lambda: ends.put(None)
+        self._language = Language(self._program, self._config, self._options, address, self._emit, ends.put)
         self._providers.prepare()
         while not self._executor.stopping:
             try:
@@ -133,7 +140,6 @@ class Operation:
                 self._emit(Diagnostic("error", end))
             break
         self._executor.wait()
-        language.kill()
         if self._executor.stopping:
             raise Stopped
 

@@ -123,6 +123,7 @@ class Generator:
             created=old.created if old else "",
             modified=old.modified if old else "",
             source_position=goal.source_position,
+            extra={"resourceHooks": goal.hooks} if goal.hooks else {},
         )
         provider = self._providers.get(goal.provider) if goal.provider else None
         try:

@@ -28,6 +28,8 @@ def write_atomic(path: Path, text: str, *, backup: bool = False, mode: int = 0o6
             link = f"{temporary}.bak"
             os.link(path, link)  # no copy: the rename below gives the name to a new file
             os.replace(link, f"{path}.bak")
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(link)  # renaming does nothing where both are the same file, as after a kill in between
         os.replace(temporary, path)
         directory = os.open(path.parent, os.O_RDONLY)
         try:

@@ -157,4 +157,7 @@ def _run(args: list[str] | None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing to tell it
         return 1
+    except OSError as error:
+        click.echo(f"error: {error}", err=True)  # which names the file and the reason
+        return 1
     return 0

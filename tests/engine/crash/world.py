@@ -133,7 +133,9 @@ class World:
         self.random = random.Random(self.seed)
         self._secrets: PassphraseManager | None = None  # kept, since its key takes long to derive
         (self.folder / "things").mkdir()
-        (self.folder / "Pulumi.yaml").write_text('{"name": "crash", "runtime": "python", "backend": {"url": "file://."}}')
+        (self.folder / "Pulumi.yaml").write_text(
+            '{"name": "crash", "runtime": "python", "backend": {"url": "file://."}}'
+        )
         (self.folder / "providers.py").write_text(PROVIDERS)
         (self.folder / "__main__.py").write_text(PROGRAM.replace("IMAGE", BASE))
         self.run("stack", "init", "dev")

@@ -41,6 +41,8 @@ def play(name: str, runs: list[Run], command: list[str], root: Path) -> list[dic
 
 
 def _play(run: Run, command: list[str], root: Path, environment: dict[str, str]) -> dict[str, Any]:
+    for line in run.before:
+        subprocess.run(shlex.split(line), check=True, capture_output=True)
     for id, thing in run.world.items():
         if thing is None:
             (root / "world" / id).unlink()

@@ -39,7 +39,10 @@ def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield {name: pool.submit(play, name, scenarios[name], command, root / name) for name in names}
 
 
-@pytest.mark.parametrize("name", scenarios)
+@pytest.mark.timeout(600)  # it waits for those before it, too
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.docker if name == "docker" else ()) for name in scenarios]
+)
 def test_as_the_real_cli(name: str, played: Played, request: pytest.FixtureRequest) -> None:
     result = played[name].result()
     path = expected / f"{name}.json"

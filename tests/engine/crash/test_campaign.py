@@ -44,3 +44,19 @@ def test_twelve_kills(world: World) -> None:
 @pytest.mark.timeout(7200)
 def test_two_hundred_kills(world: World) -> None:
     campaign(world, 200)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_kill_around_every_write(world: World) -> None:
+    """Before each write of the state a call has ended that nobody knows of; after it one is announced, not made."""
+    world.operate("up")
+    for moment in ("before", "after"):
+        number = 0
+        while world.ahead(1) or world.kill_at_write("up", number := number + 1, moment):
+            world.ahead(world.random.choice((0, 0, -1)))
+            world.operate("up")
+            world.holds()
+        assert number > 20, "the program no longer changes enough"
+        world.operate("up")
+    world.ends_with_nothing()

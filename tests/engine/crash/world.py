@@ -104,6 +104,27 @@ for number, (env, memory) in enumerate([("same", 64), (f"turn-{turn % 3}", 64), 
 pulumi.export("turn", turn)
 """
 
+DYING = """
+import os, sys
+from engine.backend import state
+from engine.cli.main import main
+
+number, moment = int(sys.argv.pop(1)), sys.argv.pop(1)
+write, writes = state.write_atomic, 0
+
+def dying(*args, **kwargs):
+    global writes
+    writes += 1
+    if writes == number and moment == "before":
+        os.kill(os.getpid(), 9)
+    write(*args, **kwargs)
+    if writes == number:
+        os.kill(os.getpid(), 9)
+
+state.write_atomic = dying
+main()
+"""
+
 
 def docker(*words: str) -> str:
     """One command's output; waits for a daemon that is away."""
@@ -146,8 +167,8 @@ class World:
         own = {"PYTHONPATH": str(root), "PULUMI_CONFIG_PASSPHRASE": "x", "PULUMI_HOME": str(self.folder / "home")}
         return {**os.environ, **own, "CRASH_MARK": self.mark}
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "engine", *words]
+    def start(self, *words: str, engine: tuple[str, ...] = ("-m", "engine")) -> subprocess.Popen[str]:
+        command = [sys.executable, *engine, *words]
         log = (self.folder / "log").open("w")
         return subprocess.Popen(
             command, cwd=self.folder, env=self.environment, stdout=log, stderr=subprocess.STDOUT, text=True
@@ -184,6 +205,15 @@ class World:
         killed = process.wait() == -signal.SIGKILL
         self.kills += killed
         self.seconds[verb] = length * (1.0 if killed else 0.9)
+        self.no_process_is_left()
+        return killed
+
+    def kill_at_write(self, verb: str, number: int, moment: str) -> bool:
+        """Kill the engine right before or after it writes the state for the ``number``-th time."""
+        process = self.start(verb, "--yes", "--skip-preview", engine=("-c", DYING, str(number), moment))
+        killed = process.wait() == -signal.SIGKILL
+        assert killed or process.returncode == 0, self.where
+        self.kills += killed
         self.no_process_is_left()
         return killed
 

@@ -32,11 +32,7 @@ class Policies:
         self._program, self._config, self._options = program, config, options
         self._emit, self._find = emit, find
         self._analyzers: list[Analyzer] = []
-
-    @property
-    def packs(self) -> tuple[tuple[str, str, str], ...]:
-        """Name, version and path of the packs that were loaded."""
-        return tuple((each.name, each.version, each.path) for each in self._analyzers if each.version)
+        self.packs: tuple[tuple[str, str, str], ...] = ()  # name, version and path, once all are loaded
 
     def load(self, engine: str) -> None:
         """Start all packs and give them their settings.  Raises ProviderError, its message all that is wrong."""
@@ -47,6 +43,7 @@ class Policies:
         problems = sorted(text for analyzer in self._analyzers for text in analyzer.load(engine))
         if problems:
             raise ProviderError("\n".join(problems))
+        self.packs = tuple((each.name, each.version, each.path) for each in self._analyzers)
 
     def remediate(self, goal: Goal, new: Resource) -> None:
         """Change the inputs of ``new`` as the packs want them, each pack seeing what the one before it made."""

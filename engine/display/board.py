@@ -108,9 +108,10 @@ class Board:
         return None
 
     def _diagnose(self, event: Diagnostic) -> Row | None:
-        row = self.rows.get(event.urn or self.root)
         if event.severity == "debug":
             return None
+        # A resource may be refused before its first step.
+        row = self._row(event.urn, None) if event.urn else self.rows.get(self.root)
         if row and event.severity in ("info", "warning") and event.message.strip():
             row.progress = event.message.strip().splitlines()[-1]
         if not event.ephemeral:

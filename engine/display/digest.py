@@ -92,10 +92,14 @@ def _step(event: StepStarted | StepDone, replaces: list[str]) -> dict[str, Any]:
 
 def state(resource: Resource) -> dict[str, Any]:
     """A resource as a checkpoint has it, secrets masked."""
-    document: dict[str, Any] = json.loads(
-        codec.resource_to_json(resource, lambda _, values: codec.dumps(codec.encode(_masked(values), _never)))
-    )
+    text = codec.resource_to_json(resource, lambda _, values: codec.dumps(masked(values)))
+    document: dict[str, Any] = json.loads(text)
     return document
+
+
+def masked(values: Any) -> Any:
+    """Property values as a checkpoint has them, secrets masked."""
+    return codec.encode(_masked(values), _never)
 
 
 def _masked(value: Any) -> Any:

@@ -6,16 +6,18 @@ import json
 import time
 from typing import Any, TextIO
 
-from engine.display.digest import state
+from engine.display.digest import masked, state
 from engine.events import (
     Diagnostic,
     Event,
     Finished,
     OutputsRegistered,
+    Remediation,
     Started,
     StepDone,
     StepFailed,
     StepStarted,
+    Violation,
 )
 from engine.model import Resource
 
@@ -43,8 +45,16 @@ class Stream:
         elif isinstance(event, Diagnostic):
             if not event.ephemeral:
                 self._diagnose("info#err" if event.severity == "info" else event.severity, event.message, event.urn)
+        elif isinstance(event, Violation):
+            level = {"enforcementLevel": event.level, **({"severity": event.severity} if event.severity else {})}
+            self._say("policyEvent", {**_policy(event), "message": f"{event.message}\n", "color": "never", **level})
+        elif isinstance(event, Remediation):
+            values = {"before": masked(event.before), "after": masked(event.after)}
+            self._say("policyRemediationEvent", {**_policy(event), "color": "raw", **values})
         elif isinstance(event, Finished):
             summary = {"maybeCorrupt": False, "durationSeconds": int(event.seconds), "resourceChanges": event.changes}
+            if event.packs:
+                summary["PolicyPacks"] = {f"{name}|local|{path}": version for name, version, path in event.packs}
             ended = {"isPreview": self._preview, "result": "failed" if event.failed else "succeeded"}
             self._say("summaryEvent", summary | ended)
             self._say("cancelEvent", {})
@@ -67,3 +77,8 @@ def _metadata(op: str, urn: str, old: Resource | None, new: Resource | None) -> 
     provider = (new or old or Resource("", "", False)).provider
     states = {"old": state(old) if old else None, "new": state(new) if new else None}
     return {"op": op, "urn": urn, "type": urn.split("::")[2].rsplit("$", 1)[-1], **states, "provider": provider}
+
+
+def _policy(event: Violation | Remediation) -> dict[str, Any]:
+    pack = {"policyPackName": event.pack, "policyPackVersion": event.version, "policyPackVersionTag": event.version}
+    return {"resourceUrn": event.urn, "policyName": event.policy, **pack}

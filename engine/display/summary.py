@@ -36,9 +36,9 @@ def summary(board: Board, color: bool, *, all_diagnostics: bool = True, diff: bo
     if diff or not any(each.level == "mandatory" for each in board.violations):
         yield words.paint("Resources:", "magenta", color)
         yield from _counts(board, finished.changes, color)
-    if diff:
-        yield from loaded(packs, color)
-    yield ""
+        if diff:
+            yield from loaded(packs, color)
+        yield ""
     yield f"{words.paint('Duration:', 'magenta', color)} {words.duration(finished.seconds)}"
 
 

@@ -57,11 +57,16 @@ def _play(run: Run, command: list[str], root: Path, environment: dict[str, str])
     assert not missing, (
         f"`pulumi {run.command}` (version {run.version}) does not say {missing}:\n{done.stdout}{done.stderr}"
     )
+    phases = _phases(done.stdout, done.stderr, run.command.startswith("refresh"))
+    if done.returncode not in (0, 7):
+        for phase in phases:  # how far what stays the same got before the failure is chance
+            phase["steps"] = [step for step in phase["steps"] if not step.startswith("same ")]
+            phase["changes"].pop("same", None)
     return {
         "command": run.command,
         "version": run.version,
         "exit": done.returncode,
-        "phases": _phases(done.stdout, done.stderr, run.command.startswith("refresh")),
+        "phases": phases,
         # Things that have nothing to do with each other are worked on in any order.
         "calls": sorted(calls.read_text(encoding="utf-8").splitlines(), key=lambda line: line.partition(":")[0]),
         "state": _state(root / ".pulumi/stacks/matrix" / f"{run.stack}.json"),

@@ -6,11 +6,11 @@ from things import Opts, Thing, version
 
 prefix = "berth-test-matrix"
 labels = [docker.VolumeLabelArgs(label="berth.test", value="matrix" if version == 1 else "matrix-2")]
-provider = docker.Provider("explicit", host="unix:///var/run/docker.sock")
-own = docker.Volume(
-    "own", name=f"{prefix}-own", labels=labels, opts=Opts(provider=provider, delete_before_replace=True)
-)
-imported = docker.Volume("imported", name=f"{prefix}-imported", opts=Opts(import_=f"{prefix}-imported"))
 found = docker.Volume.get("found", f"{prefix}-read")
-Thing("user", text=found.driver, own=own.name)
-pulumi.export("mountpoint", imported.name)
+if version < 3:
+    provider = docker.Provider("explicit", host="unix:///var/run/docker.sock")
+    options = Opts(provider=provider, delete_before_replace=True)
+    own = docker.Volume("own", name=f"{prefix}-own", labels=labels, opts=options)
+    imported = docker.Volume("imported", name=f"{prefix}-imported", opts=Opts(import_=f"{prefix}-imported"))
+    Thing("user", text=found.driver, own=own.name)
+    pulumi.export("mountpoint", imported.name)

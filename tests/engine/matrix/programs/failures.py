@@ -4,10 +4,11 @@ import pulumi
 from things import Opts, Thing, version
 
 first = Thing("first", size=version)
-fails = Thing("fails", fail="no way" if version in (1, 3) else None, opts=Opts(depends_on=[first]))
-Thing("after", size=version, opts=Opts(depends_on=[fails]))
+before = [first]
 if version < 4:
-    Thing("goes", opts=Opts(depends_on=[first]))
+    before.append(Thing("goes", opts=Opts(depends_on=[first])))
+fails = Thing("fails", fail="no way" if version in (1, 3) else None, opts=Opts(depends_on=before))
+Thing("after", size=version, opts=Opts(depends_on=[fails]))
 pulumi.export("made", first.made)
 pulumi.export("version", version)
 if version == 5:

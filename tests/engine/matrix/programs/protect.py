@@ -2,8 +2,9 @@
 
 from things import Group, Opts, Thing, version
 
-if version != 2:
-    Thing("guarded", kind="new" if version >= 3 else "old", opts=Opts(protect=version < 4))
 group = Group("group", opts=Opts(protect=version < 4))
-Thing("inside", size=version, opts=Opts(parent=group))
-Thing("exempt", opts=Opts(parent=group, protect=False))
+inside = Thing("inside", size=version, opts=Opts(parent=group))
+exempt = Thing("exempt", opts=Opts(parent=group, protect=False))
+if version != 2:
+    options = Opts(protect=version < 4, depends_on=[inside, exempt])
+    Thing("guarded", kind="new" if version >= 3 else "old", opts=options)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from engine.model import Resource
+from engine.model import PropertyMap, Resource
 from engine.provider import Kind
 
 Operation = Literal[
@@ -99,15 +99,45 @@ class Diagnostic:
 
 
 @dataclass(frozen=True)
+class Violation:
+    """A resource (or the stack, by its URN) does not keep to a policy.  ``severity`` may be empty."""
+
+    urn: str
+    pack: str
+    version: str
+    policy: str
+    level: Literal["advisory", "mandatory"]
+    severity: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Remediation:
+    """A policy changed the inputs of a resource."""
+
+    urn: str
+    pack: str
+    version: str
+    policy: str
+    before: PropertyMap
+    after: PropertyMap
+
+
+@dataclass(frozen=True)
 class Finished:
-    """Once, last.  ``changes`` counts steps by operation, ``same`` included."""
+    """Once, last.  ``changes`` counts steps by operation, ``same`` included; ``packs`` are the policy packs that were
+    loaded: (name, version, path).
+    """
 
     changes: dict[str, int]
     seconds: float
     failed: bool
     outputs_old: dict[str, object] = field(default_factory=dict)
     outputs_new: dict[str, object] = field(default_factory=dict)
+    packs: tuple[tuple[str, str, str], ...] = ()
 
 
-Event = Started | StepStarted | StepDone | StepFailed | OutputsRegistered | Diagnostic | Finished
+Event = (
+    Started | StepStarted | StepDone | StepFailed | OutputsRegistered | Diagnostic | Violation | Remediation | Finished
+)
 Emit = Callable[[Event], None]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from engine.model import PropertyMap
 
@@ -103,3 +103,15 @@ class Provider(Protocol):
     def invoke(self, token: str, args: PropertyMap) -> PropertyMap: ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Recovers(Protocol):
+    """A provider that can tell what became of a creation whose end nobody saw."""
+
+    def recover(self, urn: str, inputs: PropertyMap, known: set[str], log: Log) -> CreateResult | None:
+        """What was made for ``urn`` with these inputs, if anything was (``known``: ids that are others).
+
+        Raises PartialFailure for what is there but has to be finished by an update.
+        """
+        ...

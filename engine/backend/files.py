@@ -28,6 +28,8 @@ def write_atomic(path: Path, text: str, *, backup: bool = False, mode: int = 0o6
             link = f"{temporary}.bak"
             os.link(path, link)  # no copy: the rename below gives the name to a new file
             os.replace(link, f"{path}.bak")
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(link)  # renaming does nothing where both are the same file, as after a kill in between
         os.replace(temporary, path)
         directory = os.open(path.parent, os.O_RDONLY)
         try:
@@ -41,3 +43,11 @@ def write_atomic(path: Path, text: str, *, backup: bool = False, mode: int = 0o6
         raise EngineError(
             f"cannot write {path}: {error.strerror or error}; what was there before is unchanged"
         ) from error
+
+
+def sweep(*directories: Path, prefix: str = ".") -> None:
+    """Remove what :func:`write_atomic` had not finished in them when its process was killed."""
+    for directory in directories:
+        for path in directory.glob(f"{prefix}*"):
+            with contextlib.suppress(OSError):  # a read-only disk keeps them, and they are in nobody's way
+                path.unlink()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.backend.errors import ConfigurationError, EngineError, StackNotFound
-from engine.backend.files import write_atomic
+from engine.backend.files import sweep, write_atomic
 from engine.backend.project import Project
 
 
@@ -57,6 +57,11 @@ class Location:
 
     def locks(self, stack: str) -> Path:
         return self.root / "locks" / "organization" / self.project.name / stack
+
+    def sweep(self, stack: str) -> None:
+        """Clear away what a killed process had half written; call it with the stack's lock held."""
+        sweep(self.history(stack), self.backups(stack), self.locks(stack))
+        sweep(self.stack_file(stack).parent, prefix=f".{stack}.json.")
 
     def stacks(self) -> list[str]:
         """Names of this project's stacks."""

@@ -7,6 +7,7 @@ import getpass
 import json
 import os
 import socket
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from engine.backend.files import write_atomic
 
 @dataclass(frozen=True)
 class Lock:
-    """Who holds a stack; ``since`` is RFC 3339."""
+    """Who holds a stack; ``since`` is RFC 3339, empty where the file cannot be read."""
 
     path: Path
     pid: int
@@ -29,7 +30,12 @@ class Lock:
 
     @property
     def dead(self) -> bool:
-        """Whether the holder ran on this host and is gone (its pid is free, or belongs to a younger process)."""
+        """Whether the holder ran on this host and is gone (its pid is free, or belongs to a younger process).
+
+        A file that was not written to its end within a minute never will be: nobody holds that lock.
+        """
+        if not self.since:
+            return time.time() - self.path.stat().st_mtime > 60
         if self.host != socket.gethostname() or self.pid <= 0:
             return False
         try:
@@ -46,11 +52,13 @@ class Lock:
         return fields[0] == "Z" or started > taken + 5  # the boot time is only good to a second or two
 
     def __str__(self) -> str:
+        if not self.since:
+            return f"a process that left {self.path} half written"
         return f"{self.user}@{self.host} (pid {self.pid}) since {self.since}"
 
 
 def read(directory: Path) -> list[Lock]:
-    """All locks of a stack; an unreadable one counts as held by a stranger."""
+    """All locks of a stack."""
     locks = []
     for path in sorted(directory.glob("*.json")):
         try:
@@ -61,7 +69,7 @@ def read(directory: Path) -> list[Lock]:
         except FileNotFoundError:
             continue
         except (ValueError, KeyError, TypeError):
-            locks.append(Lock(path, 0, "unknown", "unknown", f"an unreadable time ({path})"))
+            locks.append(Lock(path, 0, "", "", ""))
     return locks
 
 

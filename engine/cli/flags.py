@@ -17,7 +17,7 @@ _elsewhere = re.compile(
     "--(attach-debugger|client|clear-pending-creates|config(-file|-path)?|continue-on-error|copilot|debug"
     "|disable-integrity-checking|emoji|event-log|exclude(-dependents)?|exec-(agent|kind)|expect-no-changes"
     "|fully-qualify-stack-names|ignore-protect|import-(file|pending-creates)|logflow|logtostderr|memprofilerate|neo"
-    "|otel-traces|output|plan|policy-pack(-config)?|preview-only|profiling|raw|remove(-backups)?|replace|run-program"
+    "|otel-traces|output|plan|preview-only|profiling|raw|remove(-backups)?|replace|run-program"
     "|save-plan|secrets-provider|show-[a-z-]+|skip-[a-z-]+|strict|suppress-[a-z]+|target(-dependents|-replace)?|tracing"
     "|type|urns|verbose)|-[cdeQtvx]"
 )

@@ -62,15 +62,17 @@ def _operation(verb: str, *, asks: bool) -> Callable[[Callable[..., None]], Comm
         decorated = shared(callback)
         options = [
             click.option("--diff", is_flag=True, help="Show what changes in each resource."),
+            click.option("--json", "-j", is_flag=True, help="JSON: a preview as a whole, else one event per line."),
             click.option("--message", "-m", default="", help="A note for the history."),
             click.option("--parallel", "-p", type=int, help="Steps at the same time [16]."),
         ]
         if verb != "refresh":
             options.append(click.option("--refresh", "-r", is_flag=True, help="Look at what is really there first."))
+        if verb in ("update", "preview"):
+            packs = click.option("--policy-pack", multiple=True, help="A directory with a policy pack to run.")
+            options += [packs, click.option("--policy-pack-config", multiple=True, help="JSON: that pack's settings.")]
         if asks:
             options.append(click.option("--skip-preview", "-f", is_flag=True, help="Do not preview first."))
-        else:
-            options.append(click.option("--json", "-j", is_flag=True, help="The whole preview as JSON."))
         for option in options:
             decorated = option(decorated)
         return root.command(function.__name__, cls=Command, help=function.__doc__)(decorated)  # type: ignore[return-value]
@@ -154,5 +156,8 @@ def _run(args: list[str] | None) -> int:
         return Cancelled.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing to tell it
+        return 1
+    except OSError as error:
+        click.echo(f"error: {error}", err=True)  # which names the file and the reason
         return 1
     return 0

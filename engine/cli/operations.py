@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import zip_longest
+from typing import Literal
 
 from engine.backend import history, locks
 from engine.backend.errors import Cancelled, ConfigurationError, EngineError
 from engine.cli.interrupt import interruptible
 from engine.cli.session import Session, say
 from engine.deploy import DeploymentFailed, Options, Program, run
-from engine.deploy.options import Verb
+from engine.deploy.options import PolicyPack, Verb
 from engine.display import show
 from engine.events import Event, Finished, Started, StepDone, StepStarted
 from engine.model import Snapshot
@@ -56,6 +59,7 @@ class Operation:
         with locks.held(session.location.locks(session.stack), session.stack) as taken_over:
             for lock in taken_over:
                 say(f"warning: removed the lock of {lock}: that process is gone", error=True)
+            session.location.sweep(session.stack)
             snapshot = session.state.load()
             if not skip_preview:
                 events = self._preview(snapshot)
@@ -123,7 +127,9 @@ class Operation:
     def _events(self, *, preview: bool) -> Iterator[tuple[Callable[[Event], None], list[Event], threading.Event]]:
         """A display, the events it was given, and what Ctrl-C sets; closes the display whatever happens."""
         live = sys.stdout.isatty() and not self.session.flags.non_interactive and self.session.flags.color != "raw"
-        display = show(sys.stdout, live=live, color=self.session.color, diff=self.diff, json=self.json)
+        streaming = self.options.verb != "preview" or os.environ.get("PULUMI_ENABLE_STREAMING_JSON_PREVIEW") == "true"
+        json: Literal["", "digest", "stream"] = ("stream" if streaming else "digest") if self.json else ""
+        display = show(sys.stdout, live=live, color=self.session.color, diff=self.diff, json=json)
         events: list[Event] = []
         directory = self.session.location.locks(self.session.stack)
 
@@ -161,6 +167,15 @@ def _discard(snapshot: Snapshot) -> None:
     """A preview saves nothing."""
 
 
+def _packs(cwd: str, directories: tuple[str, ...], files: tuple[str, ...]) -> tuple[PolicyPack, ...]:
+    if files and len(files) != len(directories):
+        raise EngineError('there must be one "--policy-pack-config" for each "--policy-pack", or none at all')
+    return tuple(
+        PolicyPack(os.path.join(cwd, directory), os.path.join(cwd, file) if file else "")
+        for directory, file in zip_longest(directories, files, fillvalue="")
+    )
+
+
 def operate(
     session: Session,
     verb: Verb,
@@ -169,13 +184,16 @@ def operate(
     parallel: int,
     diff: bool,
     message: str,
-    json: bool = False,
+    json: bool,
     skip_preview: bool = False,
+    policy_pack: tuple[str, ...] = (),
+    policy_pack_config: tuple[str, ...] = (),
 ) -> None:
     """Run one verb.  Raises :class:`EngineError`; what a failed deployment had to say was shown already."""
     if parallel < 1:
         raise ConfigurationError(f"--parallel must be at least 1, not {parallel}")
-    options = Options(verb, refresh, parallel)
+    packs = _packs(session.flags.cwd or "", policy_pack, policy_pack_config)
+    options = Options(verb, refresh, parallel, policy_packs=packs)
     operation = Operation(session, options, diff=diff, json=json, message=message)
     try:
         if verb == "preview":

@@ -10,6 +10,7 @@
 ``steps``       what to do for it: same, create, update, replace, read, import
 ``deletions``   what goes, and in which order
 ``refresh``     what is really there
+``recovery``    what an engine that was killed left under way
 ``execute``     doing it: provider calls, state before and after, events
 ``state``       the snapshot while it changes
 ``plugins``     providers by reference: ``dynamic`` ones, Docker's, the ``builtin``

@@ -7,18 +7,16 @@ back the inputs, and what only the provider can tell stays unknown to the progra
 from __future__ import annotations
 
 import builtins
-import json
 import re
-import subprocess
-import threading
 from collections.abc import Callable
 from typing import Final, TypeVar
 
 import grpc
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
-from engine.deploy.language import channel_options, environment, launcher
+from engine.deploy.language import environment
 from engine.deploy.options import Program
+from engine.deploy.server import Server
 from engine.deploy.values import from_struct, to_struct
 from engine.events import Diagnostic, Emit
 from engine.model import PropertyMap, Secret
@@ -44,57 +42,12 @@ class OutcomeUnknown(ProviderError):
     """The provider died during the call: nobody knows what it did, so the operation stays on record as pending."""
 
 
-class Server:
-    """The server's process.  It is started at once and only waited for when it is first called."""
-
-    def __init__(self, program: Program, config: dict[str, str | Secret], engine: str, emit: Emit) -> None:
-        options = {f"PULUMI_RUNTIME_{key.upper()}": str(value) for key, value in program.runtime_options.items()}
-        settings = json.dumps({"path": str(program.directory), "engine": engine})
-        self.process = subprocess.Popen(
-            [str(program.python), "-u", str(launcher), "provider", settings],
-            cwd=program.directory,
-            env={**environment(program, config), **options},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # Ctrl-C is for the engine, which lets running steps finish
-        )
-        self._emit = emit
-        self._lock = threading.Lock()
-        self._stub: provider_pb2_grpc.ResourceProviderStub | None = None
-        self._channel: grpc.Channel | None = None
-        self._errors: list[str] = []
-        self._reader = threading.Thread(target=self._pass_on, args=("stderr",), daemon=True)
-        self._reader.start()
-
-    def _pass_on(self, stream: str) -> None:
-        for line in getattr(self.process, stream):
-            if self._stub is None:
-                self._errors.append(line)
-            else:
-                self._emit(Diagnostic("info", line.rstrip("\n"), stream="stderr" if stream == "stderr" else "stdout"))
-
-    def stub(self) -> provider_pb2_grpc.ResourceProviderStub:
-        with self._lock:
-            if self._stub is None:
-                assert self.process.stdout is not None
-                line = self.process.stdout.readline().strip()
-                if not line.isdigit():
-                    self.process.wait(10)
-                    self._reader.join(1)
-                    reason = "".join(self._errors).strip() or f"it said {line!r} instead of its port"
-                    raise ProviderError(f"the server of the dynamic providers did not start: {reason}")
-                self._channel = grpc.insecure_channel(f"127.0.0.1:{line}", options=channel_options)
-                self._stub = provider_pb2_grpc.ResourceProviderStub(self._channel)
-                threading.Thread(target=self._pass_on, args=("stdout",), daemon=True).start()
-            return self._stub
-
-    def close(self) -> None:
-        if self._channel is not None:
-            self._channel.close()
-        self.process.kill()  # it holds nothing that has to be put away
-        self.process.wait()
+def start(program: Program, config: dict[str, str | Secret], engine: str, emit: Emit) -> Server:
+    """The one server of all dynamic providers of an operation."""
+    options = {f"PULUMI_RUNTIME_{key.upper()}": str(value) for key, value in program.runtime_options.items()}
+    environ = {**environment(program, config), **options}
+    what = "the server of the dynamic providers"
+    return Server(what, program.python, "pulumi.dynamic", [engine], program.directory, environ, emit)
 
 
 class DynamicProvider:
@@ -181,7 +134,7 @@ class DynamicProvider:
     def _call(self, urn: str, method: Callable[[provider_pb2_grpc.ResourceProviderStub], Reply]) -> Reply:
         server = self._server()
         try:
-            return method(server.stub())
+            return method(server.stub(provider_pb2_grpc.ResourceProviderStub))
         except grpc.RpcError as error:
             details = error.details() or str(error.code())
             if error.code() == grpc.StatusCode.UNAVAILABLE:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from engine.deploy.callbacks import Callbacks, HookFailed
 from engine.deploy.dynamic import OutcomeUnknown
 from engine.deploy.state import State, now, secret_outputs, worth_saving
 from engine.events import Diagnostic, Emit, Operation, StepDone, StepFailed, StepStarted
@@ -26,8 +27,9 @@ pending_types = {
     "import": "importing",
     "import-replacement": "importing",
 }
-# Steps that are half of a replacement are not counted: the "replace" step stands for both halves.
-uncounted = {"create-replacement", "delete-replaced", "read-replacement", "import-replacement", "discard-replaced"}
+# Not counted: reads, and halves of a replacement (the "replace" step stands for both).
+halves = {"create-replacement", "read-replacement", "import-replacement", "delete-replaced", "discard-replaced"}
+uncounted = {"read", *halves}
 
 
 class Stopped(Exception):
@@ -61,12 +63,15 @@ def is_default_provider(resource: Resource) -> bool:
 class Executor:
     """Runs steps, each on the caller's thread; after a failure or a cancellation it starts none."""
 
-    def __init__(self, state: State, emit: Emit, preview: bool, cancel: threading.Event) -> None:
-        self.state, self.emit, self.preview, self.cancel = state, emit, preview, cancel
+    def __init__(
+        self, state: State, callbacks: Callbacks, emit: Emit, preview: bool, cancel: threading.Event
+    ) -> None:
+        self.state, self.callbacks, self.emit, self.preview, self.cancel = state, callbacks, emit, preview, cancel
         self.changes: Counter[str] = Counter()
         self.failed = threading.Event()
         self.troubled = False  # a preview found what an update would stop at
         self.news: dict[str, Resource] = {}
+        self.components: dict[str, Step] = {}  # steps that end when the component registers its outputs
         self._idle = threading.Condition()
         self._running = 0
 
@@ -136,6 +141,18 @@ class Executor:
                 self.emit(StepDone(step.urn, step.op, step.old, step.new, seconds, step.detailed))
                 if step.op not in uncounted:
                     self.count(step.op)
+            subject = step.old or step.new
+            if step.op in ("create", "update") and subject is not None and not subject.custom:
+                self.components[step.urn] = step
+            else:
+                self.after(step)
+
+    def after(self, step: Step) -> None:
+        """Run the hooks after a step: a failing one cannot undo it, but fails the operation."""
+        try:
+            self.callbacks.run("After", step.op, step.old, step.new)
+        except HookFailed as error:
+            self.fail(str(error), step.urn)
 
     def _carry_out(self, step: Step) -> str | None:
         """Why the step failed, or None."""
@@ -147,6 +164,7 @@ class Executor:
             self.state.begin(subject, type)
         message = None
         try:
+            self.callbacks.run("Before", step.op, step.old, step.new)
             step.apply()
         except Exception as error:  # noqa: BLE001
             # Whatever a provider raises ends the step, not the engine: others are running, and state must be kept.
@@ -164,7 +182,7 @@ class Executor:
                 self._stamp(step)
                 step.new.outputs = secret_outputs(step.new)
                 self.news[step.urn] = step.new
-            self.state.end(subject)
+            self.state.end(subject, done=True)
             step.finish()
             if step.old is not None:
                 self.state.changed(step.old)

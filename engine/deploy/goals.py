@@ -58,6 +58,7 @@ class Goal:
     custom_timeouts: dict[str, float] = field(default_factory=dict)
     deleted_with: str = ""
     source_position: str = ""
+    hooks: dict[str, list[str]] = field(default_factory=dict)  # names by moment: BeforeCreate, AfterCreate, ...
 
 
 def make_urn(stack: str, project: str, parent: str, type: str, name: str) -> str:
@@ -72,7 +73,8 @@ def seconds(duration: str) -> float:
     parts = re.findall(r"(\d+\.?\d*|\.\d+)(h|ms|m|s|us|µs|ns)", duration)
     if not parts or "".join(number + unit for number, unit in parts) != duration:
         raise ValueError(f"'{duration}' is no duration: write, for example, 5m or 1h30m")
-    return sum(float(number) * _units[unit] for number, unit in parts)
+    total = sum(float(number) * _units[unit] for number, unit in parts)
+    return int(total) if total == int(total) else total
 
 
 def position(request: Any, root: str) -> str:
@@ -89,8 +91,7 @@ def _refuse(request: Any) -> None:
     """Name what is asked for and not implemented, rather than leave it out in silence."""
     asked = {
         "remote components": request.remote,
-        "transforms": len(request.transforms),
-        "resource hooks": request.HasField("hooks") and any(len(names) for _, names in request.hooks.ListFields()),
+        "error hooks": len(request.hooks.on_error),
         "replaceWith": len(request.replace_with),
         "replacementTrigger": request.HasField("replacement_trigger"),
         "hideDiffs": len(request.hideDiffs),
@@ -119,6 +120,7 @@ def goal_of(request: resource_pb2.RegisterResourceRequest, root: str) -> Goal:
         by_property = {key: set(dependencies) for key in properties}
     for key, urns in found.items():
         by_property.setdefault(key, set()).update(urns)
+    hooks = {moment.name.title().replace("_", ""): list(names) for moment, names in request.hooks.ListFields()}
     timeouts = {}
     if request.HasField("customTimeouts"):
         for call in ("create", "update", "delete"):
@@ -155,4 +157,5 @@ def goal_of(request: resource_pb2.RegisterResourceRequest, root: str) -> Goal:
         custom_timeouts=timeouts,
         deleted_with=request.deletedWith,
         source_position=position(request, root),
+        hooks=hooks,
     )

@@ -41,15 +41,14 @@ class Identities:
         self.seen.add(urn)
         return urn
 
-    def old(self, urn: str, goal: Goal) -> tuple[Resource | None, str]:
-        """The old resource and, when it was found under one, the alias."""
+    def old(self, urn: str, goal: Goal) -> Resource | None:
         olds = self._state.olds
         for candidate in [urn, *self._candidates(goal)]:
             found = olds.get(candidate)
             if found is None:
                 continue
             if candidate == urn:
-                return found, ""
+                return found
             other = candidate if candidate in self.seen else self._state.aliases.get(candidate)
             if other:
                 raise Problem(
@@ -59,8 +58,8 @@ class Identities:
                 )
             self._state.aliases[candidate] = urn
             self._alias_of[urn] = candidate
-            return found, candidate
-        return None, ""
+            return found
+        return None
 
     def _candidates(self, goal: Goal) -> list[str]:
         own = [self._collapse(goal, alias) for alias in goal.aliases]

@@ -1,7 +1,7 @@
-"""Runs inside the program's own interpreter: starts the program, or the server of its dynamic providers.
+"""Runs inside the program's own interpreter: starts the program, or a server beside it.
 
     python launcher.py program  <json>      the Pulumi program
-    python launcher.py provider <json>      ``pulumi.dynamic`` with its standard streams
+    python launcher.py <module> <json>      a server (``pulumi.dynamic``, ``pulumi.policy``) with its standard streams
 
 Imports the standard library and ``pulumi`` only.  Standard input is a pipe from the engine: when the
 engine dies, it closes, and this process ends too instead of being left behind.
@@ -84,12 +84,11 @@ def main() -> None:
     # Else this file's own directory would come first and its neighbours shadow the program's modules.
     sys.path[0] = settings["path"]
     _end_with_engine()
-    if mode == "provider":
-        sys.argv = ["pulumi.dynamic", settings["engine"]]
-        runpy.run_module("pulumi.dynamic", run_name="__main__", alter_sys=True)
-    else:
+    if mode == "program":
         sys.argv = [settings["entry"]]
         sys.exit(_run_program(settings))
+    sys.argv = [mode, *settings["arguments"]]
+    runpy.run_module(mode, run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

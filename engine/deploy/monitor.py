@@ -30,6 +30,8 @@ features: Final = {
     "outputValues": resource_pb2.RESOURCE_MONITOR_FEATURE_OUTPUT_VALUES,
     "aliasSpecs": resource_pb2.RESOURCE_MONITOR_FEATURE_ALIAS_SPECS,
     "deletedWith": resource_pb2.RESOURCE_MONITOR_FEATURE_DELETED_WITH,
+    "transforms": resource_pb2.RESOURCE_MONITOR_FEATURE_TRANSFORMS,
+    "resourceHooks": resource_pb2.RESOURCE_MONITOR_FEATURE_RESOURCE_HOOKS,
 }
 severities: Final[dict[int, Literal["debug", "info", "warning", "error"]]] = {
     engine_pb2.DEBUG: "debug",
@@ -58,6 +60,8 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
     ) -> None:
         self._program, self._config, self._options = program, config, options
         self._generator, self._executor, self._providers = generator, executor, providers
+        self._callbacks = executor.callbacks
+        self.program_done: Callable[[], None] = lambda: None
         self.stack_outputs: PropertyMap | None = None
         self.release = threading.Event()
 
@@ -92,8 +96,9 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
 
     def RegisterResource(self, request: Any, context: grpc.ServicerContext) -> resource_pb2.RegisterResourceResponse:
         def work() -> resource_pb2.RegisterResourceResponse:
-            goal = goal_of(request, str(self._program.root))
-            answer = self._generator.register(goal)
+            wanted = self._callbacks.transformed(request)
+            answer = self._generator.register(goal_of(wanted, str(self._program.root)))
+            self._callbacks.remember(answer.urn, request)
             struct = to_struct(answer.outputs)
             return resource_pb2.RegisterResourceResponse(urn=answer.urn, id=answer.id, object=struct)
 
@@ -145,6 +150,8 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
             state.touch()
         else:
             state.commit()
+        if step := self._executor.components.get(urn):
+            self._executor.after(step)
         self._executor.emit(OutputsRegistered(urn, old, new))
 
     def Invoke(self, request: Any, context: grpc.ServicerContext) -> Any:
@@ -161,19 +168,24 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         return self._guarded(context, work, f"function {request.tok}")
 
     def SignalAndWaitForShutdown(self, request: Any, context: grpc.ServicerContext) -> empty_pb2.Empty:
-        return empty_pb2.Empty()  # nothing of the program (a hook, say) is needed any more
+        if self._callbacks.hooks:  # those around deletions are still to come
+            self.program_done()
+            self.release.wait()
+        return empty_pb2.Empty()
 
     def Call(self, request: Any, context: grpc.ServicerContext) -> Any:
         return self._refused(context, f"calling the method {request.tok}")
 
     def RegisterStackTransform(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return self._refused(context, "a stack transform")
+        self._callbacks.stack_transforms.append(request)
+        return empty_pb2.Empty()
 
     def RegisterStackInvokeTransform(self, request: Any, context: grpc.ServicerContext) -> Any:
         return self._refused(context, "an invoke transform")
 
     def RegisterResourceHook(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return self._refused(context, f"the resource hook '{request.name}'")
+        self._callbacks.hooks[request.name] = request
+        return empty_pb2.Empty()
 
     def RegisterErrorHook(self, request: Any, context: grpc.ServicerContext) -> Any:
         return self._refused(context, f"the error hook '{request.name}'")

@@ -6,18 +6,24 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
+from engine.deploy.callbacks import Callbacks
 from engine.deploy.deletions import Deletions
 from engine.deploy.execute import Executor, Stopped
+from engine.deploy.goals import make_urn
 from engine.deploy.language import Language
 from engine.deploy.monitor import Engine, Monitor, serve
 from engine.deploy.options import DeploymentFailed, Options, Program, Result
 from engine.deploy.plugins import Providers
+from engine.deploy.policies import Policies
+from engine.deploy.recovery import Recovery
 from engine.deploy.refresh import Refresh
 from engine.deploy.state import State
 from engine.deploy.steps import Generator
 from engine.events import Diagnostic, Emit, Event, Finished, Started
-from engine.model import Secret, Snapshot
+from engine.model import Resource, Secret, Snapshot, type_stack
+from engine.provider import ProviderError
 
 
 class Operation:
@@ -36,20 +42,27 @@ class Operation:
         self._program, self._config, self._options, self._cancel = program, config, options, cancel
         self._emit_lock = threading.Lock()
         self._listener = emit
-        self._pending = snapshot.pending_operations
         self._outputs_old = _stack_outputs(snapshot)
         self._state = State(snapshot, None if options.preview else save)
-        self._executor = Executor(self._state, self._emit, options.preview, cancel)
+        self._callbacks = Callbacks(self._emit, options.preview)
+        self._executor = Executor(self._state, self._callbacks, self._emit, options.preview, cancel)
         workers = threading.BoundedSemaphore(max(options.parallel, 1))
         news = self._executor.news.get
         self._providers = Providers(program, config, options, self._state, workers, self._emit, news)
         self._deletions = Deletions(self._state, self._providers, self._executor)
-        self._generator = Generator(program, config, self._state, self._providers, self._executor, self._deletions)
+        self._policies = Policies(program, config, options, self._emit, self._find)
+        self._generator = Generator(
+            program, config, self._state, self._providers, self._executor, self._deletions, self._policies
+        )
         self._monitor = Monitor(program, config, options, self._generator, self._executor, self._providers)
+        self._language: Language | None = None
 
     def _emit(self, event: Event) -> None:
         with self._emit_lock:
             self._listener(event)
+
+    def _find(self, urn: str) -> Resource | None:
+        return self._executor.news.get(urn) or self._state.olds.get(urn)
 
     def run(self) -> Result:
         started = time.monotonic()
@@ -67,41 +80,54 @@ class Operation:
             self._executor.fail(f"{type(error).__name__}: {error}")
         finally:
             self._executor.wait()
+            if self._language is not None:
+                self._language.kill()
+            self._callbacks.close()
             self._monitor.release.set()
             server.stop(None)
             self._providers.close()
+            self._policies.close()
         return self._finish(started)
 
     def _carry_out(self, address: str) -> None:
         verb, parallel = self._options.verb, self._options.parallel
-        if self._pending and not self._options.preview:
-            self._warn_of_pending()
-            if verb == "refresh":
-                self._state.forget_creations()
+        try:
+            self._policies.load(address)
+        except ProviderError as error:
+            self._executor.fail(str(error))
+            raise Stopped from error
+        refresh = Refresh(self._state, self._providers, self._executor, verb == "refresh")
+        if self._state.unresolved and not self._options.preview:
+            Recovery(self._state, self._providers, self._executor, self._deletions, refresh).run(verb, parallel)
         if verb == "refresh" or self._options.refresh:
-            Refresh(self._state, self._providers, self._executor, verb == "refresh").run(parallel)
+            refresh.run(parallel)
+        if verb == "refresh":
+            self._state.settle("creating", "updating", "deleting")
         if verb in ("update", "preview"):
             self._run_program(address)
         if verb != "refresh":
             with self._state.lock:
                 steps = self._deletions.leftovers(self._generator.operated)
             self._deletions.run(steps, parallel)
+        if verb in ("update", "preview"):
+            self._analyze_stack()
 
-    def _warn_of_pending(self) -> None:
-        lines = [f"  * {pending.resource.urn}, interrupted while {pending.type}" for pending in self._pending]
-        message = (
-            f"Attempting to deploy or update resources with {len(lines)} pending operations from previous "
-            "deployment.\n" + "\n".join(lines) + "\nThese resources are in an unknown state because the engine was "
-            "interrupted while waiting for changes to them to complete. Check with the provider whether they "
-            "completed. A refresh reads what the state knows of, and forgets interrupted creations: what was "
-            "created all the same has to be imported or removed."
-        )
-        self._emit(Diagnostic("warning", message))
+    def _analyze_stack(self) -> None:
+        program, outputs = self._program, self._monitor.stack_outputs
+        news = [new for urn, new in self._executor.news.items() if urn in self._generator.operated]
+        resources = [replace(new, outputs=outputs) if new.type == type_stack and outputs else new for new in news]
+        root = make_urn(program.stack, program.project, "", type_stack, f"{program.project}-{program.stack}")
+        try:
+            if self._policies.analyze_stack(self._generator.goals, resources, root):
+                self._executor.troubled = True
+        except ProviderError as error:
+            self._executor.fail(str(error))
 
     def _run_program(self, address: str) -> None:
         """Until the program ended, or something else ended the operation."""
         ends: queue.Queue[str | None] = queue.Queue()
-        language = Language(self._program, self._config, self._options, address, self._emit, ends.put)
+        self._monitor.program_done = lambda: ends.put(None)
+        self._language = Language(self._program, self._config, self._options, address, self._emit, ends.put)
         self._providers.prepare()
         while not self._executor.stopping:
             try:
@@ -114,14 +140,13 @@ class Operation:
                 self._emit(Diagnostic("error", end))
             break
         self._executor.wait()
-        language.kill()
         if self._executor.stopping:
             raise Stopped
 
     def _finish(self, started: float) -> Result:
         failed = self._executor.failed.is_set() or self._executor.troubled or self._cancel.is_set()
         try:
-            self._take_stack_outputs(failed)
+            self._take_stack_outputs(self._executor.stopping)
             self._state.flush()
         except Exception as error:  # noqa: BLE001 - what a backend may raise is its own affair
             self._executor.fail(f"the state could not be saved: {error}")
@@ -131,7 +156,9 @@ class Operation:
         snapshot = self._state.snapshot()
         result = Result(snapshot, dict(self._executor.changes))
         elapsed = time.monotonic() - started
-        self._emit(Finished(result.changes, elapsed, failed, self._outputs_old, _stack_outputs(snapshot)))
+        self._emit(
+            Finished(result.changes, elapsed, failed, self._outputs_old, _stack_outputs(snapshot), self._policies.packs)
+        )
         if failed:
             raise DeploymentFailed("canceled" if self._cancel.is_set() else f"{self._options.verb} failed", result)
         return result

@@ -35,6 +35,14 @@ class Program:
 
 
 @dataclass(frozen=True)
+class PolicyPack:
+    """Where a pack and the file of its settings (or "") are, as they were given."""
+
+    path: str
+    config: str = ""
+
+
+@dataclass(frozen=True)
 class Options:
     """``refresh``: refresh first (in a preview too); ``parallel``: steps at the same time.
 
@@ -49,6 +57,7 @@ class Options:
     dry_run: bool = False
     debug: bool = False
     stack_outputs: Callable[[str], PropertyMap] | None = None
+    policy_packs: tuple[PolicyPack, ...] = ()
 
     @property
     def preview(self) -> bool:

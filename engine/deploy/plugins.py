@@ -7,15 +7,16 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
+from engine.deploy import dynamic
 from engine.deploy.builtin import BuiltinProvider
-from engine.deploy.dynamic import DynamicProvider, Server
 from engine.deploy.options import Options, Program
 from engine.deploy.paths import differences, keep_old, marked_as_replacing
+from engine.deploy.server import Server
 from engine.deploy.state import State, provider_urn
-from engine.deploy.values import mark_like, plain
+from engine.deploy.values import mark_like, plain, same
 from engine.events import Diagnostic, Emit
 from engine.model import PropertyMap, Resource, Secret, contains_unknown
-from engine.provider import CheckResult, DiffResult, Log, PartialFailure, Provider, ProviderError, ReadResult
+from engine.provider import CheckResult, DiffResult, Log, PartialFailure, Provider, ProviderError, ReadResult, Recovers
 
 supported = ("docker", "pulumi", "pulumi-python")
 
@@ -44,7 +45,7 @@ class ManagedProvider:
     def __init__(
         self, make: Callable[[], Provider], config: PropertyMap, worker: AbstractContextManager[Any], emit: Emit
     ) -> None:
-        self._make, self._config, self._worker, self._emit = make, config, worker, emit
+        self._make, self.config, self._worker, self._emit = make, config, worker, emit
         self._known = not contains_unknown(config)
         self._lock = threading.Lock()
         self._provider: Provider | None = None
@@ -53,7 +54,7 @@ class ManagedProvider:
         with self._lock:
             if self._provider is None:
                 provider = self._make()
-                provider.configure({key: value for key, value in plain(self._config).items() if key != "version"})
+                provider.configure({key: value for key, value in plain(self.config).items() if key != "version"})
                 self._provider = provider
             return self._provider
 
@@ -70,21 +71,17 @@ class ManagedProvider:
     def diff(
         self, urn: str, id: str, inputs: PropertyMap, outputs: PropertyMap, news: PropertyMap, ignore: list[str]
     ) -> DiffResult:
-        """``changes`` of the result is never None, and ``detailed`` is filled in when something changed."""
+        """``changes`` of the result is never None: the inputs are compared when the provider does not know."""
         if not self._known:
             message = "The provider's inputs are not known yet: the update may do something else than is shown."
             self._emit(Diagnostic("warning", message, urn))
             return DiffResult(True)
         with self._worker:
             result = self._ready().diff(urn, id, plain(inputs), plain(outputs), plain(news), ignore)
-        if result.changes is False or (result.changes and result.detailed):
+        if result.changes is not None:
             return result
-        detailed = differences(inputs, keep_old(news, inputs, ignore))
-        changes = bool(detailed) if result.changes is None else result.changes
-        # A replacement that the provider asks for without naming it a change is one all the same.
-        changes = changes or bool(result.replaces)
-        detailed = marked_as_replacing(detailed, result.replaces)
-        return DiffResult(changes, result.replaces, result.delete_before_replace, detailed or None)
+        detailed = marked_as_replacing(differences(inputs, keep_old(news, inputs, ignore)), result.replaces)
+        return DiffResult(bool(detailed), result.replaces, result.delete_before_replace, detailed or None)
 
     def create(self, new: Resource, preview: bool) -> None:
         """Sets id and outputs of ``new``; a PartialFailure carries them marked too."""
@@ -99,6 +96,23 @@ class ManagedProvider:
         if not result.id and not preview:
             raise ProviderError("the provider gave no id for what it created")
         new.id, new.outputs = result.id, mark_like(result.outputs, new.inputs)
+
+    def recover(self, new: Resource, known: set[str]) -> bool | None:
+        """Whether a creation that was cut short made ``new``, which then gets id and outputs; None: unknown.
+
+        ``known``: ids of that URN in the state.  A PartialFailure carries id and outputs of what is unfinished.
+        """
+        with self._worker:
+            provider = self._ready()
+            if not isinstance(provider, Recovers):
+                return None
+            try:
+                result = provider.recover(new.urn, plain(new.inputs), known, self.log(new.urn))
+            except PartialFailure as error:
+                raise _marked(error, new.inputs) from error
+        if result is not None:
+            new.id, new.outputs = result.id, mark_like(result.outputs, new.inputs)
+        return result is not None
 
     def update(self, old: Resource, new: Resource, ignore: list[str], preview: bool) -> None:
         if not self._known:
@@ -170,7 +184,7 @@ class Providers:
     def _dynamic_server(self) -> Server:
         with self._lock:
             if self._server is None:
-                self._server = Server(self._program, self._config, self.engine_address, self._emit)
+                self._server = dynamic.start(self._program, self._config, self.engine_address, self._emit)
             return self._server
 
     def register(self, resource: Resource, inputs: PropertyMap) -> None:
@@ -178,12 +192,14 @@ class Providers:
         package = package_of(resource.type)
         require(package)
         make = {"docker": _docker, "pulumi": lambda: self._builtin}.get(package, self._dynamic)
-        managed = ManagedProvider(make, inputs, self._worker, self._emit)
+        reference = f"{resource.urn}::{resource.id}"
         with self._lock:
-            self._known[f"{resource.urn}::{resource.id}"] = managed
+            known = self._known.get(reference)
+            if known is None or not same(known.config, inputs):
+                self._known[reference] = ManagedProvider(make, inputs, self._worker, self._emit)
 
     def _dynamic(self) -> Provider:
-        return DynamicProvider(self._dynamic_server, self._emit)
+        return dynamic.DynamicProvider(self._dynamic_server, self._emit)
 
     def get(self, reference: str) -> ManagedProvider:
         """The provider of a reference; one that only the old state knows is made from there."""

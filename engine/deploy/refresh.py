@@ -48,7 +48,7 @@ class Refresh:
             if not silent:
                 self._executor.emit(StepStarted(old.urn, "refresh", old, None))
             try:
-                op, new, diff = self._read(old)
+                op, new, diff = self.read(old)
             except Exception as error:
                 # Any error of a provider ends this read only; others are running.
                 seconds = time.monotonic() - started
@@ -62,7 +62,8 @@ class Refresh:
                     self._executor.count(op)
             return new
 
-    def _read(self, old: Resource) -> tuple[Operation, Resource | None, DiffResult]:
+    def read(self, old: Resource) -> tuple[Operation, Resource | None, DiffResult]:
+        """What a refresh of it would say, the resource as it is now, and what is different."""
         if not old.custom or old.is_provider or old.pending_replacement:
             return "same", old, DiffResult(False)
         provider = self._providers.get(old.provider)

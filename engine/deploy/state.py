@@ -44,8 +44,13 @@ class State:
         self.lock = threading.RLock()
         self.metadata = base.metadata
         self.aliases: dict[str, str] = {}  # old URN -> new URN
-        # A create that was interrupted stays on record until a person (or its adoption) resolves it.
-        self._creating = [p for p in base.pending_operations if p.type == "creating"]
+        # What an earlier operation left under way stays on record until it is settled; a read changed nothing.
+        urns = {resource.urn for resource in base.resources}
+        self.unresolved = [
+            pending
+            for pending in base.pending_operations
+            if pending.type == "creating" or (pending.type in ("updating", "deleting") and pending.resource.urn in urns)
+        ]
         self._news: list[Resource] = []
         self._done: dict[int, Resource] = {}  # by identity, and kept alive so that an identity is not used again
         self._pending: dict[int, PendingOperation] = {}
@@ -63,9 +68,26 @@ class State:
         self.base = resources
         self.olds = {resource.urn: resource for resource in resources if not resource.delete}
 
-    def forget_creations(self) -> None:
+    def adopt(self, new: Resource) -> None:
+        """``new`` was made by an operation that was cut short before it could say so."""
         with self.lock:
-            self._creating = []
+            old = self.olds.get(new.urn)
+            # Where the old one stands all that the new one needs stands before it, as in the interrupted operation.
+            self.base.insert(len(self.base) if old is None else self.base.index(old), new)
+            if old is not None and old.pending_replacement:
+                self.base.remove(old)
+            elif old is not None:
+                old.delete = True
+                self.changed(old)
+            self.olds[new.urn] = new
+
+    def settle(self, *types: str) -> None:
+        """Nothing remains to be found out about interrupted operations of these types."""
+        with self.lock:
+            left = [pending for pending in self.unresolved if pending.type not in types]
+            settled, self.unresolved = len(left) < len(self.unresolved), left
+        if settled:
+            self.commit()
 
     def begin(self, resource: Resource, type: str) -> None:
         """Put on record that a call for ``resource`` starts: ``type`` is creating, updating, ..."""
@@ -73,9 +95,11 @@ class State:
             self._pending[id(resource)] = PendingOperation(resource, type)
         self.commit()
 
-    def end(self, resource: Resource) -> None:
+    def end(self, resource: Resource, *, done: bool = False) -> None:
+        """``done``: whatever was unknown of an earlier call for this resource no longer matters."""
         with self.lock:
-            self._pending.pop(id(resource), None)
+            if self._pending.pop(id(resource), None) and done:
+                self.unresolved = [p for p in self.unresolved if p.resource.urn != resource.urn]
 
     def replace(self, old: Resource | None, new: Resource | None) -> None:
         """``old`` is dealt with, ``new`` stands in the state from now on."""
@@ -129,7 +153,8 @@ class State:
             for resource in resources:
                 if id(resource) not in self._copies:
                     self._copies[id(resource)] = self._normalized(resource)
-            pending = [*self._pending.values(), *self._creating]
+            begun = {pending.resource.urn for pending in self._pending.values()}
+            pending = [*self._pending.values(), *(p for p in self.unresolved if p.resource.urn not in begun)]
             return Snapshot(
                 [self._copies[id(resource)] for resource in resources],
                 [PendingOperation(self._normalized(p.resource), p.type) for p in pending],
@@ -169,9 +194,8 @@ def repaired(resources: list[Resource]) -> list[Resource]:
     known: set[str] = set()
     for resource in resources:
         resource.dependencies = [urn for urn in resource.dependencies if urn in known]
-        resource.property_dependencies = {
-            key: [urn for urn in urns if urn in known] for key, urns in resource.property_dependencies.items()
-        }
+        left = {key: [urn for urn in urns if urn in known] for key, urns in resource.property_dependencies.items()}
+        resource.property_dependencies = {key: urns for key, urns in left.items() if urns}
         if resource.deleted_with not in known:
             resource.deleted_with = ""
         if resource.parent not in known:

@@ -7,12 +7,13 @@ import uuid
 from dataclasses import dataclass
 
 from engine.deploy.deletions import Deletions
-from engine.deploy.execute import Executor, Step
+from engine.deploy.execute import Executor, Step, Stopped
 from engine.deploy.goals import Goal
 from engine.deploy.identity import Identities, Problem
 from engine.deploy.options import Program
 from engine.deploy.paths import differences, keep_old, with_replaces
 from engine.deploy.plugins import ManagedProvider, Providers, package_of, require
+from engine.deploy.policies import Policies
 from engine.deploy.state import State, now
 from engine.deploy.values import same, unknown_token
 from engine.model import PropertyMap, Resource, Secret
@@ -39,11 +40,12 @@ class Generator:
         providers: Providers,
         executor: Executor,
         deletions: Deletions,
+        policies: Policies,
     ) -> None:
         self._program, self._config, self._state = program, config, state
-        self._providers, self._executor, self._deletions = providers, executor, deletions
+        self._providers, self._executor, self._deletions, self._policies = providers, executor, deletions, policies
         self._identities = Identities(program, state)
-        self._goals: dict[str, Goal] = {}
+        self.goals: dict[str, Goal] = {}
         self.operated: set[str] = set()
         self._replaced: set[str] = set()
         self._defaults: dict[str, str] = {}
@@ -75,7 +77,7 @@ class Generator:
 
     def _inherit(self, goal: Goal) -> None:
         """Options that come from the parent when the program says nothing."""
-        parent = self._goals.get(goal.parent)
+        parent = self.goals.get(goal.parent)
         if parent is not None:
             goal.deleted_with = goal.deleted_with or parent.deleted_with
             goal.protect = parent.protect if goal.protect is None else goal.protect
@@ -99,8 +101,8 @@ class Generator:
         self._inherit(goal)
         with self._state.lock:
             urn = self._identities.claim(goal.parent, goal.type, goal.name)
-            old, alias = self._identities.old(urn, goal)
-            self._goals[urn] = goal
+            old = self._identities.old(urn, goal)
+            self.goals[urn] = goal
         new = Resource(
             urn=urn,
             type=goal.type,
@@ -113,7 +115,6 @@ class Generator:
             protect=bool(goal.protect),
             retain_on_delete=bool(goal.retain_on_delete),
             additional_secret_outputs=goal.additional_secret_outputs,
-            aliases=[alias] if alias else [],
             custom_timeouts=goal.custom_timeouts,
             import_id=goal.import_id,
             deleted_with=goal.deleted_with,
@@ -122,6 +123,7 @@ class Generator:
             created=old.created if old else "",
             modified=old.modified if old else "",
             source_position=goal.source_position,
+            extra={"resourceHooks": goal.hooks} if goal.hooks else {},
         )
         provider = self._providers.get(goal.provider) if goal.provider else None
         try:
@@ -137,6 +139,7 @@ class Generator:
                 old, imported = self._import(goal, old, new, provider), True
         fresh = old is None or old.external or old.urn in self._deletions.urns
         new.inputs = self._check(goal, new, None if fresh else old, provider)
+        self._govern(goal, new)
         if old is None:
             return self._finish(new, [self._create(new, provider)])
         if old.external:
@@ -150,7 +153,7 @@ class Generator:
         if deleted:
             self._executor.wait_until(lambda: old.pending_replacement)
             return self._finish(new, self._recreation(old, new, provider, DiffResult(True)))
-        if old.pending_replacement or diff.replaces:
+        if old.pending_replacement or (diff.changes and diff.replaces):
             return self._replace(goal, old, new, provider, diff)
         if diff.changes or old.init_errors:
             return self._finish(new, [self._update(goal, old, new, provider, diff)])
@@ -170,6 +173,14 @@ class Generator:
         if problems:
             raise Problem("\n".join(problems), new.urn)
         return result.inputs
+
+    def _govern(self, goal: Goal, new: Resource) -> None:
+        self._policies.remediate(goal, new)
+        if self._policies.analyze(goal, new):
+            self._executor.troubled = True
+            if not self._executor.preview:  # which goes on, to show what else there is
+                self._executor.failed.set()
+                raise Stopped
 
     def _diff(self, old: Resource, new: Resource, goal: Goal, provider: ManagedProvider | None) -> DiffResult:
         if new.deleted_with in self._replaced:
@@ -317,7 +328,7 @@ class Generator:
         self._inherit(goal)
         with self._state.lock:
             urn = self._identities.claim(goal.parent, goal.type, goal.name)
-            old, alias = self._identities.old(urn, goal)
+            old = self._identities.old(urn, goal)
             self.operated.add(urn)
         new = Resource(
             urn=urn,
@@ -330,7 +341,6 @@ class Generator:
             dependencies=goal.dependencies,
             external=True,
             additional_secret_outputs=goal.additional_secret_outputs,
-            aliases=[alias] if alias else [],
             source_position=goal.source_position,
         )
         provider = self._providers.get(goal.provider)

@@ -8,6 +8,8 @@
 ``values``   property values and their differences as text
 ``diff``     what changes in each resource (``--diff``, and "details")
 ``digest``   ``preview --json``
+``stream``   ``--json`` of the other operations
+``policies`` what policy packs said
 ``summary``  diagnostics, outputs, counts, duration: the end of each of the above
 ===========  =============================================================================
 
@@ -16,7 +18,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TextIO
+from typing import Literal, Protocol, TextIO
 
 from engine.events import Event
 
@@ -29,8 +31,12 @@ class Display(Protocol):
     def close(self) -> None: ...
 
 
-def show(out: TextIO, *, live: bool, color: bool, diff: bool, json: bool) -> Display:
+def show(out: TextIO, *, live: bool, color: bool, diff: bool, json: Literal["", "digest", "stream"]) -> Display:
     """The display for these flags; ``live`` is whether ``out`` is a terminal that may be redrawn."""
+    if json == "stream":
+        from engine.display.stream import Stream
+
+        return Stream(out)
     if json:
         from engine.display.digest import Digest
 

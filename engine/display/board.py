@@ -7,7 +7,18 @@ from dataclasses import dataclass, field
 
 from engine.display import words
 from engine.display.values import changed_keys
-from engine.events import Diagnostic, Event, Finished, OutputsRegistered, Started, StepDone, StepFailed, StepStarted
+from engine.events import (
+    Diagnostic,
+    Event,
+    Finished,
+    OutputsRegistered,
+    Remediation,
+    Started,
+    StepDone,
+    StepFailed,
+    StepStarted,
+    Violation,
+)
 from engine.model import Resource, type_stack
 
 
@@ -54,6 +65,8 @@ class Board:
     preview: bool = False
     rows: dict[str, Row] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    violations: list[Violation] = field(default_factory=list)
+    remedies: list[Remediation] = field(default_factory=list)
     finished: Finished | None = None
     root: str = ""
     stack_name: str = ""
@@ -86,14 +99,19 @@ class Board:
             return self._row(event.urn, event.new)
         elif isinstance(event, Diagnostic):
             return self._diagnose(event)
+        elif isinstance(event, Violation):
+            self.violations.append(event)
+        elif isinstance(event, Remediation):
+            self.remedies.append(event)
         else:
             self.finished = event
         return None
 
     def _diagnose(self, event: Diagnostic) -> Row | None:
-        row = self.rows.get(event.urn or self.root)
         if event.severity == "debug":
             return None
+        # A resource may be refused before its first step.
+        row = self._row(event.urn, None) if event.urn else self.rows.get(self.root)
         if row and event.severity in ("info", "warning") and event.message.strip():
             row.progress = event.message.strip().splitlines()[-1]
         if not event.ephemeral:

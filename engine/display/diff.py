@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.display import words
+from engine.display import policies, words
 from engine.display.summary import text
 from engine.display.values import resource_lines, scalar
-from engine.events import Event, StepDone, StepStarted
+from engine.events import Event, Remediation, StepDone, StepStarted, Violation
 from engine.model import Resource, type_stack
 
 
@@ -30,6 +30,11 @@ class Differ:
             self._refreshing.discard(event.urn)
             if event.op in ("update", "delete"):
                 yield from self._show(event, outputs=True)
+        elif isinstance(event, Violation):
+            yield from policies.violation(event, self._color)
+        elif isinstance(event, Remediation):
+            title, body = policies.remediation(event, self._color)
+            yield from [title, *(text(line, self._color) for line in body)] if body else []
 
     def _note(self, urn: str, resource: Resource | None) -> None:
         parent = resource.parent if resource else ""

@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 from engine.backend import codec
 from engine.display import words
-from engine.events import Diagnostic, Event, Finished, Started, StepDone, StepFailed, StepStarted
+from engine.events import Diagnostic, Event, Finished, Started, StepDone, StepFailed, StepStarted, Violation
 from engine.model import Resource, Secret, type_stack
 
 
@@ -35,13 +35,17 @@ class Digest:
                 if event.op in ("update", "delete"):
                     self._steps[f"{event.urn} refresh"] = _step(event, [])
             elif (step := self._steps.get(f"{event.urn} {event.op}")) and event.new:
-                step["newState"] = _state(event.new)  # a preview's outputs are known only now
+                step["newState"] = state(event.new)  # a preview's outputs are known only now
         elif isinstance(event, StepFailed):
             self._diagnostics.append({"urn": event.urn, "message": event.message, "severity": "error"})
         elif isinstance(event, Diagnostic):
             if not event.ephemeral and event.severity != "debug":
                 entry = {"urn": event.urn, "message": event.message, "severity": event.severity}
                 self._diagnostics.append({key: text for key, text in entry.items() if text})
+        elif isinstance(event, Violation):  # the real CLI leaves them out: its preview fails without a word
+            severity = "error" if event.level == "mandatory" else "warning"
+            message = f"[{event.level}] {event.pack}@v{event.version} {event.policy}: {event.message}"
+            self._diagnostics.append({"urn": event.urn, "message": message, "severity": severity})
         elif isinstance(event, Finished):
             self._digest |= {"duration": int(event.seconds * 1e9), "changeSummary": event.changes}
 
@@ -69,9 +73,9 @@ def _step(event: StepStarted | StepDone, replaces: list[str]) -> dict[str, Any]:
     if provider := (new or old or Resource("", "", False)).provider:
         step["provider"] = provider
     if old:
-        step["oldState"] = _state(old)
+        step["oldState"] = state(old)
     if new:
-        step["newState"] = _state(new)
+        step["newState"] = state(new)
     if old and new and event.op != "same":
         keys = [
             key for key in sorted(old.inputs.keys() | new.inputs.keys()) if old.inputs.get(key) != new.inputs.get(key)
@@ -86,11 +90,16 @@ def _step(event: StepStarted | StepDone, replaces: list[str]) -> dict[str, Any]:
     return step
 
 
-def _state(resource: Resource) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(
-        codec.resource_to_json(resource, lambda _, values: codec.dumps(codec.encode(_masked(values), _never)))
-    )
+def state(resource: Resource) -> dict[str, Any]:
+    """A resource as a checkpoint has it, secrets masked."""
+    text = codec.resource_to_json(resource, lambda _, values: codec.dumps(masked(values)))
+    document: dict[str, Any] = json.loads(text)
     return document
+
+
+def masked(values: Any) -> Any:
+    """Property values as a checkpoint has them, secrets masked."""
+    return codec.encode(_masked(values), _never)
 
 
 def _masked(value: Any) -> Any:

@@ -69,5 +69,5 @@ class Plain:
 
     def close(self) -> None:
         self._print("")
-        for line in summary(self._board, self._color, all_diagnostics=False):
+        for line in summary(self._board, self._color, all_diagnostics=False, diff=self._differ is not None):
             self._print(line)

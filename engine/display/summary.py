@@ -6,16 +6,22 @@ from collections.abc import Iterator
 
 from engine.display import words
 from engine.display.board import Board
+from engine.display.policies import loaded, section
 from engine.display.values import Line, differences, lines
 from engine.events import Diagnostic
 
 _order = [op for op in words.operations if op not in words.quiet]
 
 
-def summary(board: Board, color: bool, *, all_diagnostics: bool = True) -> Iterator[str]:
-    """The lines to print.  Without ``all_diagnostics`` only warnings and errors (the others were printed before)."""
-    yield from _diagnostics(board, color, all_diagnostics)
+def summary(board: Board, color: bool, *, all_diagnostics: bool = True, diff: bool = False) -> Iterator[str]:
+    """The lines to print.  Without ``all_diagnostics`` only warnings and errors (the others were printed before);
+    with ``diff`` violations were printed before too.
+    """
     finished = board.finished
+    packs = finished.packs if finished else ()
+    if not diff:
+        yield from section(packs, board.violations, board.remedies, color)
+    yield from _diagnostics(board, color, all_diagnostics)
     if finished is None:
         yield words.paint("The operation was stopped before it ended.", "red", color)
         return
@@ -27,9 +33,12 @@ def summary(board: Board, color: bool, *, all_diagnostics: bool = True) -> Itera
         kept = [line for key in sorted(unchanged) for line in lines(new[key], " ", 1, key)]
         yield from (text(line, color) for line in (*kept, *changed))
         yield ""
-    yield words.paint("Resources:", "magenta", color)
-    yield from _counts(board, finished.changes, color)
-    yield ""
+    if diff or not any(each.level == "mandatory" for each in board.violations):
+        yield words.paint("Resources:", "magenta", color)
+        yield from _counts(board, finished.changes, color)
+        if diff:
+            yield from loaded(packs, color)
+        yield ""
     yield f"{words.paint('Duration:', 'magenta', color)} {words.duration(finished.seconds)}"
 
 

@@ -18,7 +18,7 @@ def scalar(value: Any) -> str:
     if isinstance(value, Secret):
         return "[secret]"
     if value is UNKNOWN:
-        return "output<string>"
+        return "[unknown]"
     if isinstance(value, Reference):
         return f"<{value.urn}>"
     if isinstance(value, dict):

@@ -27,6 +27,10 @@ class NotAsAsked(Exception):
         self.id = id
 
 
+class NameTaken(ProviderError):
+    """Another object has the name already."""
+
+
 class Bridged(ABC):
     """A resource type of the bridged provider.
 

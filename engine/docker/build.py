@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 from collections import deque
@@ -18,6 +19,13 @@ from engine.provider import ProviderError
 build_seconds = 60 * 60.0
 first_client_without_builder = 23  # from this version on, BuildKit is the separate plugin "buildx"
 _kept_lines = 30
+# Runs the client, and kills it when standard input closes: an engine that is killed closes it too.
+_GUARD = """
+import os, subprocess, sys, threading
+client = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+threading.Thread(target=lambda: (os.read(0, 1), client.kill()), daemon=True).start()
+os._exit(client.wait() & 255)
+"""
 _NOISE = re.compile(r"#\d+ sha256:[0-9a-f]{64}")  # the 20.10 client follows each step with its digest
 
 
@@ -47,16 +55,18 @@ def run_build(build: Build, root: Path, host: str, seconds: float, progress: Cal
         try:
             # A session of its own: Ctrl-C in the terminal is for the engine, which lets running steps finish.
             process = subprocess.Popen(
-                command, cwd=root, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
+                [sys.executable, "-I", "-c", _GUARD, *command], cwd=root, env=environment, stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
             )  # fmt: skip
         except OSError as error:
             raise ProviderError(f"image {build.image}: {client} cannot be started: {error}") from error
         expired = threading.Event()
+        assert process.stdin is not None
+        leash = process.stdin
 
         def expire() -> None:
             expired.set()
-            process.kill()
+            leash.close()
 
         watch = threading.Timer(seconds, expire)
         watch.start()
@@ -70,9 +80,8 @@ def run_build(build: Build, root: Path, host: str, seconds: float, progress: Cal
             code = process.wait()
         finally:
             watch.cancel()
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+            leash.close()
+            process.wait()
         if expired.is_set():
             raise ProviderError(f"image {build.image}: the build took longer than {seconds:.0f} s and was stopped")
         if code != 0:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from engine.docker import container_values as values
-from engine.docker.bridged import Bridged, NotAsAsked
+from engine.docker.bridged import Bridged, NameTaken, NotAsAsked
 from engine.docker.client import Client, DaemonError, Json
 from engine.docker.compare import normal_property
 from engine.docker.container_properties import FIELDS
@@ -72,7 +72,7 @@ class Container(Bridged):
             id = str(self.client.call("POST", "/containers/create", _body(inputs), query=query)["Id"])
         except DaemonError as error:
             if error.status == 409 and "already in use" in error.message:
-                raise ProviderError(
+                raise NameTaken(
                     f"a container named {name} exists already and is not in this stack's state. "
                     f"What to do: remove it (docker rm -f {name}) or give this one another name."
                 ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from engine.docker.bridged import Bridged
+from engine.docker.bridged import Bridged, NameTaken
 from engine.docker.client import DaemonError, Json
 from engine.docker.places import place, take
 from engine.docker.schema import (
@@ -75,7 +75,8 @@ class Network(Bridged):
         try:
             answer = self.client.call("POST", "/networks/create", {**body, "CheckDuplicate": True})
         except DaemonError as error:
-            raise ProviderError(_create_problem(str(inputs["name"]), inputs, error)) from error
+            problem = NameTaken if error.status == 409 else ProviderError
+            raise problem(_create_problem(str(inputs["name"]), inputs, error)) from error
         return str(answer["Id"])
 
     def live(self, id: str, inputs: PropertyMap) -> PropertyMap | None:

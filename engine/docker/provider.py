@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from engine.docker.bridged import Bridged
+from engine.docker import recovery
+from engine.docker.bridged import Bridged, NameTaken
 from engine.docker.client import Client, Settings
 from engine.docker.container import Container
 from engine.docker.image import Image
@@ -29,6 +30,7 @@ class DockerProvider:
 
     def __init__(self, root: Path | None = None) -> None:
         self._root = root
+        self._interrupted: dict[str, set[str]] = {}  # URNs whose creation was once cut short, and ids that are others
         self._settle(Settings())
 
     def _settle(self, settings: Settings) -> None:
@@ -75,7 +77,21 @@ class DockerProvider:
     def create(self, urn: str, inputs: PropertyMap, timeout: float, preview: bool, log: Log) -> CreateResult:
         if self._is_image(urn):
             return self._image.create(inputs, timeout, preview, log)
-        return self._type(urn).create(inputs, timeout, preview, log)
+        kind = self._type(urn)
+        try:
+            return kind.create(inputs, timeout, preview, log)
+        except NameTaken:
+            # The daemon may have gone on with the interrupted call, and ended it only after recover() looked.
+            taken = recovery.own(kind, urn, inputs) if urn in self._interrupted else None
+            if taken is None or taken["Id"] in self._interrupted[urn]:
+                raise
+            recovery.clear(kind, taken, inputs, log)
+            return kind.create(inputs, timeout, preview, log)
+
+    def recover(self, urn: str, inputs: PropertyMap, known: set[str], log: Log) -> CreateResult | None:
+        self._interrupted[urn] = known
+        # An image is built, or looked for, again: what was pulled or is in the cache already is found.
+        return None if self._is_image(urn) else recovery.recover(self._type(urn), urn, inputs, known, log)
 
     def read(self, urn: str, id: str, inputs: PropertyMap, outputs: PropertyMap, log: Log) -> ReadResult:
         return (self._image if self._is_image(urn) else self._type(urn)).read(id, inputs, outputs)

@@ -58,7 +58,7 @@ def test_alias_keeps_the_resource(bench):
     outcome = bench.up('b = Thing("b", label="same", opts=Opts(aliases=[pulumi.Alias(name="a")]))')
     assert outcome.changes == {"same": 2}
     assert outcome.named("b").id == before.id
-    assert outcome.named("b").aliases == [before.urn]
+    assert outcome.named("b").aliases == [], "references are rewritten, so nobody needs them any more"
     assert bench.calls() == []
     assert [r.name for r in outcome.snapshot.resources if not r.is_provider] == ["proj-dev", "b"]
 
@@ -116,10 +116,10 @@ def test_get_reads_and_does_not_manage(bench):
     (bench.root / "things" / "wild-1").write_text('{"label": "wild"}')
     text = GET + 'f = Found("f", "wild-1", serialize_provider(ThingProvider()))\npulumi.export("label", f.label)'
     outcome = bench.up(text)
-    assert outcome.changes == {"create": 1, "read": 1}
+    assert outcome.changes == {"create": 1}
     assert outcome.named("f").external
     assert outcome.outputs == {"label": "wild"}
-    assert bench.up().changes == {"same": 1, "read": 1}
+    assert bench.up().changes == {"same": 1}
     gone = bench.up("pass")
     assert gone.changes == {"same": 1, "discard": 1}
     assert bench.things() == ["wild"]
@@ -138,7 +138,7 @@ def test_stack_reference(bench):
     outputs = {"x": Secret(7), "y": 1}
     outcome = bench.up(stack_outputs=lambda name: outputs if name == "organization/proj/other" else {})
     assert outcome.outputs == {"x": Secret(7)}
-    assert outcome.changes == {"create": 1, "read": 1}
+    assert outcome.changes == {"create": 1}
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_update_makes_outputs_unknown(bench):
     outcome = bench.run("preview")
     assert outcome.changes == {"same": 1, "update": 1, "replace": 1}
     assert printed(outcome) == "label is a"
-    assert outcome.started("create-replacement", "b").detailed == {"kind": "update-replace"}
+    assert outcome.started("create-replacement", "b").replaces == ["kind"]
     assert len(bench.saves) == count
     assert bench.calls() == []
     assert things

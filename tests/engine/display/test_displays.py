@@ -97,7 +97,7 @@ def told(
     events: list[Event], *, live: bool = False, color: bool = False, diff: bool = False, json: bool = False
 ) -> str:
     out = io.StringIO()
-    display = show(out, live=live, color=color, diff=diff, json=json)
+    display = show(out, live=live, color=color, diff=diff, json="digest" if json else "")
     for event in events:
         display(event)
     display.close()
@@ -201,7 +201,7 @@ def test_progress_is_told_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("engine.display.plain.time.monotonic", lambda: now)
     out = io.StringIO()
-    display = show(out, live=False, color=False, diff=False, json=False)
+    display = show(out, live=False, color=False, diff=False, json="")
     for step in range(100):
         now += 0.25
         display(Diagnostic("info", f"step {step}", "urn:a::b::t:t:T::x", ephemeral=True))

@@ -1,0 +1,155 @@
+"""One policy pack: the process that runs it, what it says of itself, its settings, its calls."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+import yaml
+from google.protobuf import empty_pb2, json_format
+from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
+
+from engine.deploy.language import environment
+from engine.deploy.options import Options, PolicyPack, Program
+from engine.deploy.policyconfig import Policy, Setting, levels, problems, read, reconcile
+from engine.deploy.server import Server
+from engine.deploy.values import to_struct
+from engine.events import Emit
+from engine.model import Secret
+from engine.provider import ProviderError
+
+severities: Final = ("", "low", "medium", "high", "critical")  # in the order of the protocol's numbers
+
+
+class Analyzer:
+    """The process is started at once; :meth:`load` waits for it and tells it about the stack."""
+
+    def __init__(self, pack: PolicyPack, program: Program, config: dict[str, str | Secret], options: Options) -> None:
+        self.path = os.path.normpath(pack.path)
+        self._settings_file, self._program, self._options, self._config = pack.config, program, options, config
+        self._directory = Path(pack.path).resolve()
+        self._project = _project(self.path)
+        self.name, self.version = self.path, ""
+        self._server: Server | None = None
+
+    def start(self, engine: str, emit: Emit) -> None:
+        virtualenv = self._project.options.get("virtualenv")
+        python = self._directory / str(virtualenv) / "bin" / "python" if virtualenv else self._program.python
+        if not python.exists():
+            raise ProviderError(
+                f"{self.path}/PulumiPolicy.yaml: the virtualenv '{virtualenv}' has no {python}: create it"
+            )
+        environ = environment(self._program, self._config)
+        environ["PULUMI_DRY_RUN"] = "true" if self._options.preview else "false"
+        what, arguments = f"the policy pack '{self.path}'", [engine, str(self._directory)]
+        self._server = Server(what, python, "pulumi.policy", arguments, self._directory, environ, emit)
+
+    def load(self, engine: str) -> list[str]:
+        """Gives what is wrong with the pack's settings, which it gets when nothing is.  Raises ProviderError."""
+        settings = read(self._settings_file) if self._settings_file else {}
+        place = str(self._directory)
+        handshake = analyzer_pb2.AnalyzerHandshakeRequest(
+            engine_address=engine, root_directory=place, program_directory=place
+        )
+        self._call("Handshake", handshake, optional=True)
+        program = self._program
+        about = analyzer_pb2.AnalyzerStackConfigureRequest(
+            stack=program.stack,
+            project=program.project,
+            organization=program.organization,
+            dry_run=self._options.preview,
+            config={k: v.value if isinstance(v, Secret) else v for k, v in self._config.items()},
+            config_secret_keys=[key for key, value in self._config.items() if isinstance(value, Secret)],
+        )
+        self._call("ConfigureStack", about, optional=True)
+        info = self._call("GetAnalyzerInfo", empty_pb2.Empty())
+        self.name, self.version = info.name, self._project.version or info.version
+        policies = sorted(map(_policy, info.policies), key=lambda policy: policy.name)
+        self._severities = {policy.name: policy.severity for policy in policies}
+        if not info.supportsConfig:
+            if self._settings_file:
+                raise ProviderError(f'policy pack "{self.name}" at "{self.path}" does not support config')
+            return []
+        initial = {
+            name: Setting(levels[given.enforcementLevel], json_format.MessageToDict(given.properties))
+            for name, given in info.initialConfig.items()
+        }
+        merged = reconcile(policies, initial, settings)
+        if unknown := [name for name, setting in merged.items() if not setting.level]:
+            raise ProviderError(
+                f'configuring policy pack "{self.name}" at "{self.path}": it has no policy {", ".join(unknown)}, only '
+                + ", ".join(policy.name for policy in policies)
+            )
+        if found := problems(policies, merged):
+            return [f"validating policy config: {self.name} {self.version}  {text}" for text in found]
+        request = analyzer_pb2.ConfigureAnalyzerRequest()
+        for name, setting in merged.items():
+            request.policyConfig[name].enforcementLevel = levels.index(setting.level)  # type: ignore[assignment]
+            request.policyConfig[name].properties.CopyFrom(to_struct(setting.properties))
+        self._call("Configure", request)
+        return []
+
+    def remediate(self, request: Any) -> list[Any]:
+        reply = self._call("Remediate", request, optional=True)
+        return [] if reply is None else list(reply.remediations)
+
+    def analyze(self, request: Any) -> list[Any]:
+        return list(self._call("Analyze", request).diagnostics)
+
+    def analyze_stack(self, resources: list[Any]) -> list[Any]:
+        reply = self._call("AnalyzeStack", analyzer_pb2.AnalyzeStackRequest(resources=resources), optional=True)
+        return [] if reply is None else list(reply.diagnostics)
+
+    def severity(self, diagnostic: Any) -> str:
+        """A violation's own severity, else its policy's."""
+        return severities[diagnostic.severity] or self._severities.get(diagnostic.policyName, "")
+
+    def _call(self, method: str, request: Any, *, optional: bool = False) -> Any:
+        assert self._server is not None
+        call: Callable[[Any], Any] = getattr(self._server.stub(analyzer_pb2_grpc.AnalyzerStub), method)
+        try:
+            return call(request)
+        except grpc.RpcError as error:
+            if optional and error.code() == grpc.StatusCode.UNIMPLEMENTED:
+                return None
+            name = f"policy pack '{self.name}'"
+            if error.code() == grpc.StatusCode.UNAVAILABLE:
+                raise ProviderError(f"failed to run policy: the {name} ({self.path}) has ended unexpectedly") from error
+            details = (error.details() or str(error.code())).removeprefix("Exception calling application: ")
+            raise ProviderError(f"failed to run policy: {name} ({self.path}), {method}: {details}") from error
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+
+@dataclass(frozen=True)
+class _Project:
+    version: str
+    options: dict[str, Any]
+
+
+def _project(path: str) -> _Project:
+    """``PulumiPolicy.yaml``.  Raises ProviderError."""
+    file = Path(path) / "PulumiPolicy.yaml"
+    try:
+        data = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ProviderError(f"failed to load the policy pack's project file {file}: {error}") from error
+    runtime = data.get("runtime") if isinstance(data, dict) else None
+    name, options = (runtime.get("name"), runtime.get("options")) if isinstance(runtime, dict) else (runtime, {})
+    if name != "python":
+        raise ProviderError(f"{file}: runtime {name!r} is not supported: the embedded engine runs 'python' only")
+    return _Project(str(data.get("version") or ""), options or {})
+
+
+def _policy(info: Any) -> Policy:
+    schema = info.configSchema
+    properties = json_format.MessageToDict(schema.properties)
+    return Policy(
+        info.name, levels[info.enforcementLevel], severities[info.severity], properties, list(schema.required)
+    )

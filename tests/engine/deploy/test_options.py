@@ -146,8 +146,6 @@ def test_stack_reference(bench):
     [
         ('Thing("a", opts=Opts(hide_diffs=["size"]))', "hideDiffs"),
         ('Thing("a", opts=Opts(replacement_trigger="x"))', "replacementTrigger"),
-        ('Thing("a", opts=Opts(transforms=[lambda args: None]))', "transforms"),
-        ('Thing("a", opts=Opts(hooks=pulumi.ResourceHookBinding(before_create=[lambda args: None])))', "hooks"),
         ('Thing("a", size=pulumi.StringAsset("text"))', "asset"),
         ('pulumi.CustomResource("random:index/randomId:RandomId", "r", {})', "random"),
     ],

@@ -139,6 +139,6 @@ def test_differences_show_violations_and_remedies(tmp_path: Path) -> None:
     (shelf.root / "mend.json").write_text('{"owner": {"owner": "anna"}, "small": "advisory"}', encoding="utf-8")
     shown = shelf.ok("preview", "--diff", "--policy-pack", "../packs/mend", "--policy-pack-config", "mend.json")
     place = "(pulumi-python:dynamic/test:Thing: plain)"
-    assert f"    mend@v0.0.1 [remediate]  owner  {place}\n      + owner: \"anna\"\n" in shown
+    assert f'    mend@v0.0.1 [remediate]  owner  {place}\n      + owner: "anna"\n' in shown
     assert f"    mend@v0.0.1 [advisory]  small  {place}\n        Sizes are odd.\n        three is no size\n" in shown
     assert "Policy Packs run:\n    Name                  Version\n    mend (../packs/mend)  0.0.1\n" in shown

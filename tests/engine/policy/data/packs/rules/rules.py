@@ -34,13 +34,14 @@ def source(args, report):
 
 def about(args, report):
     opts, provider = args.opts, args.provider
+    known = provider and (provider.urn, provider.resource_type, provider.name, sorted(provider.props))
     report(
         " ".join(
             [
                 f"{args.urn} {args.name} protect={opts.protect} ignore={list(opts.ignore_changes)}",
                 f"before={opts.delete_before_replace} aliases={list(opts.aliases)} parent={opts.parent}",
                 f"create={opts.custom_timeouts.create_seconds} secret={list(opts.additional_secret_outputs)}",
-                f"provider={provider and (provider.urn, provider.resource_type, provider.name, sorted(provider.props))}",
+                f"provider={known}",
                 f"keys={sorted(args.props)} project={pulumi.get_project()} dry={pulumi.runtime.is_dry_run()}",
                 f"config={pulumi.Config('shelf').get('size')}",
             ]

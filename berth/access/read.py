@@ -7,6 +7,7 @@ An endpoint that recomputes a false checksum can still lie: that takes a second 
 
 from __future__ import annotations
 
+import time
 from base64 import b64encode
 from collections.abc import Iterator
 from ipaddress import IPv4Network
@@ -14,6 +15,7 @@ from typing import Final
 
 from berth.access.errors import (
     CallFailed,
+    ChainUnreachable,
     InconsistentList,
     OlderBlock,
     WrongChain,
@@ -25,6 +27,7 @@ from berth.chain.hashing import normalize_address
 from berth.chain.key_registry import KeyRegistry, MalformedPage, Page, Peer
 
 page_rows: Final = 1000
+time_limit: Final = 300.0  # seconds for a whole list; 10,000 passes take a few
 _zero_key: Final = b64encode(bytes(32)).decode()
 
 
@@ -47,11 +50,8 @@ def read_access_list(
     registry = normalize_address(registry)
     if block is None:
         block = endpoint.block(at)
-    if not_before is not None and block.number < not_before.number:
-        raise OlderBlock(
-            f"{endpoint.url} is at block {block}, but the list of block {not_before} is already known: "
-            "the endpoint lags, or the chain was rolled back"
-        )
+    if not_before is not None:
+        require_not_older(endpoint, block, not_before)
     peers: list[Peer] = []
     for page in _pages(KeyRegistry(endpoint, registry), block, rows):
         peers += page.peers
@@ -61,9 +61,25 @@ def read_access_list(
     return AccessList(endpoint.chain_id, registry, block, tuple(entries))
 
 
+def require_not_older(endpoint: Endpoint, block: Block, known: Block) -> None:
+    """OlderBlock when ``endpoint`` answers for ``block``, and the list of the later block ``known`` was read before."""
+    if block.number < known.number:
+        raise OlderBlock(
+            f"{endpoint.url} is at block {block}, but the list of block {known} is already known: "
+            "the endpoint lags, or the chain was rolled back. Nothing was changed: try again when it is past that "
+            "block, or set another berth:chain.rpcUrl"
+        )
+
+
 def _pages(registry: KeyRegistry, block: Block, rows: int) -> Iterator[Page]:
-    cursor, total = 0, None
+    cursor, total, deadline = 0, None, time.monotonic() + time_limit
     while total is None or cursor < total:
+        # Each page may say that there is one more: without an end, an endpoint could keep an update for ever.
+        if time.monotonic() > deadline:
+            raise ChainUnreachable(
+                f"{registry.endpoint.url} has not given the list whole within {time_limit:g} s "
+                f"({cursor} of {total} rows so far): is the chain overloaded? Nothing was changed"
+            )
         page, rows = _page(registry, cursor, rows, block)
         _check_page(page, cursor, rows, total, registry, block)
         yield page

@@ -11,7 +11,7 @@ import pytest
 from pulumi.dynamic import Config, ConfigureRequest, ResourceProvider
 from pulumi.dynamic.dynamic import serialize_provider
 
-from berth.access.errors import ListMoved
+from berth.access.errors import ListMoved, OlderBlock
 from berth.access.read import read_access_list
 from berth.access.receipt import Receipt
 from berth.chain import create2, dev
@@ -123,6 +123,31 @@ def test_the_list_is_confirmed_or_has_moved(chain: Anvil, endpoint: Endpoint, co
     dev.register_for(endpoint, contracts.key_registry, accounts_key, wallet.key, token, dev.fresh_public_key())
     with pytest.raises(ListMoved, match=rf"added token {token} \({wallet.address}"):
         provider.update("access-list", outputs, declared)
+
+
+def test_an_endpoint_that_lags_is_refused_in_preview_and_update(
+    chain: Anvil, endpoint: Endpoint, contracts: Contracts
+) -> None:
+    provider = configured(AccessListProvider(), {"rpcUrl": chain.url})
+    before, snapshot = endpoint.block(), endpoint.request("evm_snapshot")
+    stale = inputs_of(read_access_list(endpoint, contracts.key_registry, IPv4Network("10.77.0.0/16")))
+    wallet = dev.Wallet.fresh()
+    token = dev.mint(endpoint, contracts.access_pass, accounts_key, wallet.address)
+    dev.register_for(endpoint, contracts.key_registry, accounts_key, wallet.key, token, dev.fresh_public_key())
+    declared = inputs_of(read_access_list(endpoint, contracts.key_registry, IPv4Network("10.77.0.0/16")))
+    outputs = provider.create(declared).outs or {}
+    assert outputs["genesis"] == endpoint.block(0).hash
+
+    endpoint.request("evm_revert", snapshot)  # as an endpoint that has not got further yet
+    assert endpoint.block() == before
+    for step in (provider.diff, provider.update):
+        with pytest.raises(OlderBlock, match=rf"at block {before.number} .*, but the list of block"):
+            step("access-list", outputs, stale)
+    # The same list is no news, and of a chain started anew nothing is known.
+    assert provider.diff("access-list", outputs, declared).changes is None
+    another_chain = {**outputs, "genesis": "0x" + "00" * 32}
+    assert provider.diff("access-list", another_chain, stale).changes is None
+    assert (provider.update("access-list", another_chain, stale).outs or {})["digest"] == stale["digest"]
 
 
 @pytest.mark.parametrize("provider", [ContractProvider(), AccessListProvider()])

@@ -13,10 +13,12 @@ from eth_abi.abi import decode, encode
 from hypothesis import given
 from hypothesis import strategies as st
 
+from berth.access import read
 from berth.access.errors import (
     BlockGone,
     CallFailed,
     ChainError,
+    ChainUnreachable,
     InconsistentList,
     NoContract,
     OlderBlock,
@@ -271,6 +273,13 @@ def test_wide_values_are_found_out() -> None:
 def test_no_code_names_address_and_chain() -> None:
     with pytest.raises(NoContract, match=rf"{registry} on chain {chain} \(http://fake\).*pulumi refresh"):
         read_access_list(Registry([], tamper=lambda cursor, data: b""), registry, subnet)
+
+
+def test_a_list_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read, "time_limit", 0.2)
+    endless = Registry([], lie=lambda cursor, page: replace(page, next=cursor + 1, total=2**255))
+    with pytest.raises(ChainUnreachable, match=r"whole within 0\.2 s .* rows so far"):
+        read_access_list(endless, registry, subnet)
 
 
 def test_an_older_block_is_refused_before_anything_is_read() -> None:

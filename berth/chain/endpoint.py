@@ -23,6 +23,8 @@ Finality = Literal["latest", "safe", "finalized"]
 
 response_limit: Final = 64 * 2**20  # bytes; 1,000 rows of a list are 0.3 MiB
 _chunk: Final = 2**16
+_brackets: Final = 10_000  # in one answer; blocks and receipts have some dozens
+_said: Final = 500  # characters of an endpoint's own words that a message shows
 _hash: Final = re.compile(r"0x[0-9a-f]{64}")
 _block_gone: Final = re.compile(
     r"(header|block|resource|state|trie node)[^.]*(not found|missing|unknown|not available|out ?of ?range)"
@@ -40,8 +42,9 @@ class Block:
     hash: str
 
     def __post_init__(self) -> None:
-        if self.number < 0 or not _hash.fullmatch(self.hash):
-            raise ValueError(f"not a block: number {self.number}, hash {self.hash!r}")
+        # As wide as the Ethereum clients have it; a wider one could not even be printed everywhere.
+        if not 0 <= self.number < 2**64 or not _hash.fullmatch(self.hash):
+            raise ValueError(f"not a block: number {self.number:#x}, hash {self.hash!r}")
 
     @property
     def parameter(self) -> dict[str, Any]:
@@ -120,7 +123,7 @@ class Endpoint:
         try:
             return Block(number, str(found.get("hash")).lower())
         except ValueError as error:
-            raise ChainUnreachable(f"{self.url} answered {method} with {error}") from None
+            raise ChainUnreachable(f"{self.url} answered {method} with {_printable(str(error))}") from None
 
     def call(self, to: str, data: bytes, block: Block | Finality = "latest") -> bytes:
         """``eth_call`` of ``to`` with ``data``; empty bytes where there is no code."""
@@ -153,6 +156,8 @@ class Endpoint:
                 headers={"Content-Type": "application/json"},
                 timeout=urllib3.Timeout(connect=self.limits.connect, read=self.limits.call),
                 preload_content=False,
+                # Nothing compressed was asked for: what unpacks to gigabytes is not unpacked.
+                decode_content=False,
             )
             try:
                 raw = self._read(response, deadline, method)
@@ -169,8 +174,9 @@ class Endpoint:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise ChainUnreachable(self._unreachable(error)) from None
         try:
-            answer = json.loads(raw)
-        except ValueError:
+            # The parser recurses: deep enough, it ends the process, whatever Python's own limit says.
+            answer = json.loads(raw) if raw.count(b"[") + raw.count(b"{") <= _brackets else None
+        except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
             raise ChainUnreachable(
@@ -187,7 +193,7 @@ class Endpoint:
     def _read(self, response: urllib3.BaseHTTPResponse, deadline: float, method: str) -> bytes:
         """The whole body: the deadline holds for all of it, an endpoint that drips cannot stretch it."""
         parts, size = [], 0
-        while part := response.read1(_chunk):
+        while part := response.read1(_chunk, decode_content=False):
             parts.append(part)
             size += len(part)
             if time.monotonic() > deadline:
@@ -198,7 +204,7 @@ class Endpoint:
 
     def _refusal(self, method: str, error: Any) -> BlockGone | CallFailed:
         details = error if isinstance(error, dict) else {"message": str(error)}
-        message, data = str(details.get("message", "")), details.get("data", "")
+        message, data = _printable(str(details.get("message", ""))), details.get("data", "")
         code = details.get("code", 0)
         if _block_gone.search(message):
             return BlockGone(f"{self.url} cannot answer {method} for that block: {message}")
@@ -213,7 +219,13 @@ def _number(value: Any, method: str, url: str) -> int:
     try:
         return int(value, 16)
     except (TypeError, ValueError):
-        raise ChainUnreachable(f"{url} answered {method} with {value!r}, not a number") from None
+        raise ChainUnreachable(f"{url} answered {method} with {_printable(repr(value))}, not a number") from None
+
+
+def _printable(text: str) -> str:
+    """What somebody else's endpoint says, fit for a terminal and for one line of a log."""
+    shown = "".join(c if c.isprintable() else " " for c in text[:_said])
+    return shown + ("..." if len(text) > _said else "")
 
 
 def _bytes(value: Any, method: str, url: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 import time
@@ -104,7 +105,16 @@ def test_slow_answers_are_bounded(answer: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "status"), [(b"<html>", 200), (b"", 502), (b"[]", 200), (b"{}", 200), (b'{"result": 1}', 500)]
+    ("body", "status"),
+    [
+        (b"<html>", 200),
+        (b"", 502),
+        (b"[]", 200),
+        (b"{}", 200),
+        (b'{"result": 1}', 500),
+        (b"[" * 200_000, 200),
+        (b'{"a":' * 200_000, 200),
+    ],
 )
 def test_what_is_no_json_rpc(body: bytes, status: int) -> None:
     with serving(lambda handler, call: handler.send(body, status)) as server, pytest.raises(ChainUnreachable):
@@ -117,6 +127,9 @@ def test_what_is_no_json_rpc(body: bytes, status: int) -> None:
         ({"eth_getBlockByNumber": None}, BlockGone),
         ({"eth_getBlockByNumber": {"number": "0x1", "hash": "0x12"}}, ChainUnreachable),
         ({"eth_getBlockByNumber": {"number": "one", "hash": "0x" + "12" * 32}}, ChainUnreachable),
+        ({"eth_getBlockByNumber": {"number": "0x1" + "0" * 16, "hash": "0x" + "12" * 32}}, ChainUnreachable),
+        ({"eth_getBlockByNumber": {"number": "0x" + "f" * 6000, "hash": "0x" + "12" * 32}}, ChainUnreachable),
+        ({"eth_getBlockByNumber": {"number": "-0x1", "hash": "0x" + "12" * 32}}, ChainUnreachable),
         ({"eth_getBlockByNumber": [1]}, ChainUnreachable),
         ({"eth_getBlockByNumber": {"code": -32000, "message": "header not found"}}, BlockGone),
         ({"eth_getBlockByNumber": {"code": -32000, "message": "missing trie node 12 (path )"}}, BlockGone),
@@ -129,6 +142,30 @@ def test_what_is_no_json_rpc(body: bytes, status: int) -> None:
 def test_answers_that_are_no_block(answers: dict[str, Any], error: type[Exception]) -> None:
     with serving(results(**answers)) as server, pytest.raises(error):
         endpoint_of(server).block()
+
+
+def test_what_is_compressed_is_not_unpacked() -> None:
+    """Nothing compressed was asked for, and a little of it can unpack to more than there is memory."""
+    body = gzip.compress(json.dumps({"result": {"number": "0x1", "hash": "0x" + "12" * 32}}).encode())
+
+    def answer(handler: Handler, call: dict[str, Any]) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Encoding", "gzip")
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    with serving(answer) as server, pytest.raises(ChainUnreachable, match="no JSON-RPC"):
+        endpoint_of(server).block()
+
+
+def test_an_endpoints_words_fit_a_terminal_and_a_line() -> None:
+    said = {"code": 1, "message": "no\x1b[31m\nerror: another line" + "!" * 10_000}
+    with serving(results(eth_getBlockByNumber=said)) as server, pytest.raises(CallFailed) as raised:
+        endpoint_of(server).block()
+    assert str(raised.value).isprintable()
+    assert "no [31m error: another line" in str(raised.value)
+    assert len(str(raised.value)) < 1000
 
 
 def test_calls_name_the_block_by_hash_and_are_counted() -> None:

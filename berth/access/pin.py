@@ -63,9 +63,9 @@ class Pin:
             return cls._parse(raw)
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError) as error:
             raise PinDamaged(
-                f"the pin file {path} is damaged ({error}): remove it and run `make preview` again"
+                f"the pin file {path} cannot be read or is damaged ({error}): remove it and run `make preview` again"
             ) from None
 
     @classmethod

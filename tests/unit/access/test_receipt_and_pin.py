@@ -84,11 +84,16 @@ def test_another_registry_is_not_the_pinned_one() -> None:
         Pin.of(shown).compare(replace(shown, registry="0x" + "22" * 20))
 
 
+def test_a_pin_that_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(PinDamaged, match="make preview"):
+        Pin.read(tmp_path)
+
+
 def test_no_file_is_no_pin(tmp_path: Path) -> None:
     assert Pin.read(tmp_path / "pin.json") is None
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"chainId": 1', "null", "\x00\xff"])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"chainId": 1', "null", "\x00\xff", "[" * 5000])
 def test_a_damaged_pin_says_what_to_do(tmp_path: Path, content: str) -> None:
     file = tmp_path / "pin.json"
     file.write_text(content)

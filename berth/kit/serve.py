@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 from collections.abc import Awaitable, Callable
+from http import HTTPMethod
 from time import perf_counter
 from types import FrameType
 from typing import Final
@@ -20,6 +21,7 @@ from berth.kit.health import Health
 from berth.kit.logging import correlate, get_logger
 
 grace_seconds: Final = 5
+_methods: Final = frozenset(HTTPMethod)
 _quiet: Final = frozenset({"/health", "/metrics"})  # polled: logged only when they fail
 
 
@@ -46,10 +48,11 @@ def make_app(title: str, health: Health, registry: CollectorRegistry, guard: Gua
             started = perf_counter()
             response = await call_next(request)
             elapsed = perf_counter() - started
-            # The route's template, not the path: what callers send must not become label values.
+            # The route's template, not the path, and known methods: what callers send must not become label values.
             route = getattr(request.scope.get("route"), "path", "none")
-            seconds.labels(request.method, route).observe(elapsed)
-            requests.labels(request.method, route, response.status_code).inc()
+            method = request.method if request.method in _methods else "other"
+            seconds.labels(method, route).observe(elapsed)
+            requests.labels(method, route, response.status_code).inc()
             if route not in _quiet or response.status_code >= 500:
                 log.info(
                     "request",

@@ -29,7 +29,7 @@ class BlockName(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    number: Annotated[int, Field(ge=0)]
+    number: Annotated[int, Field(ge=0, lt=2**64)]
     hash: Annotated[str, StringConstraints(pattern=r"^0x[0-9a-f]{64}$")]
 
 
@@ -49,7 +49,8 @@ def build(agent: Agent, token: SecretStr, health: Health, metrics: NodeMetrics, 
 
     # The token is asked for before anything of the request is read, so it is no matter of the single routes.
     async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        if not request.url.path.startswith("/control"):
+        # What the router goes by; `request.url` is made of the caller's Host header as well.
+        if not request.scope["path"].startswith("/control"):
             return await call_next(request)
         problem = _denial(request, expected)
         if problem is None:

@@ -93,6 +93,19 @@ def test_without_the_token_nothing_is_said_or_done(node: Api, path: str, header:
     assert node.counts.get_sample_value("berth_node_control_denied_total", {"reason": str(status)}) == 3
 
 
+@pytest.mark.parametrize("host", ["a?", "a/health?", "a#", "[", "a@b/"])
+def test_the_callers_host_does_not_change_what_is_guarded(node: Api, host: str) -> None:
+    assert node.client.get("/control/state", headers={"Host": host}).status_code == 401
+
+
+def test_callers_make_no_label_values(node: Api) -> None:
+    for number in range(3):
+        node.client.request(f"MADEUP{number}", "/health")
+    shown = node.client.get("/metrics").text
+    assert "MADEUP" not in shown
+    assert 'method="other"' in shown
+
+
 def test_a_refusal_names_the_scheme(node: Api) -> None:
     assert node.client.get("/control/state").headers["www-authenticate"] == "Bearer"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bootstrap.base import IMAGE, MADE_LABEL
 from bootstrap.errors import SetupError
+from bootstrap.stack import check_name
 from bootstrap.step import Context
 
 STACK_LABEL = "berth.stack"
@@ -12,6 +13,7 @@ TEST_LABEL = "berth.test"
 
 def clean(context: Context, project: str) -> list[str]:
     """Remove the stack's containers, networks, volumes, images and state; returns what was removed."""
+    check_name(context)
     removed = _labelled(context, f"{STACK_LABEL}={project}/{context.stack}")
     # By label as well as by name: earlier builds lost their name to a newer one.
     removed += _images(context, f"reference={project}/*:{context.stack}")

@@ -13,7 +13,7 @@ from bootstrap.step import Context
 PASSPHRASE_VARIABLES = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
 SALT = re.compile(r"^encryptionsalt:.*\n?", re.MULTILINE)
 SECURE = re.compile(r"^\s+secure:", re.MULTILINE)
-NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,39}")
 
 
 class Stack:
@@ -22,10 +22,7 @@ class Stack:
     name = "stack"
 
     def satisfied(self, context: Context) -> str | None:
-        if not NAME.fullmatch(context.stack):
-            raise SetupError(
-                f"{context.stack!r} is no stack name", "use letters, digits, - and _ (make up STACK=dev), at most 40"
-            )
+        check_name(context)
         if not own_passphrase(context) and not passphrase(context).exists():
             return None
         return f"{context.stack} is there" if exists(context) else None
@@ -34,6 +31,12 @@ class Stack:
         made = "" if own_passphrase(context) or passphrase(context).exists() else self._make_passphrase(context)
         if exists(context):
             return made
+        # Without its file a stack would be one of defaults: who mistypes a name does not want another environment.
+        if not config_file(context).exists():
+            raise SetupError(
+                f"there is no {config_file(context).relative_to(context.root)}, so {context.stack} has no settings",
+                "name another stack (make up STACK=dev), or copy the file of one",
+            )
         context.note(f"pulumi stack init {context.stack}")
         context.shell.must(
             f"stack {context.stack} could not be made",
@@ -55,15 +58,25 @@ class Stack:
         """Drop the mark of another machine's passphrase from settings in which nothing is encrypted."""
         settings = config_file(context)
         text = settings.read_text() if settings.exists() else ""
-        if not SALT.search(text):
-            return ""
-        if SECURE.search(text) or exists(context):
+        state = exists(context)
+        if state or (SALT.search(text) and SECURE.search(text)):
+            what = f"the state of {context.stack}" if state else str(settings.relative_to(context.root))
             raise SetupError(
-                f"{settings.relative_to(context.root)} is encrypted with a passphrase that this checkout does not have",
+                f"{what} is encrypted with a passphrase that this checkout does not have",
                 "set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE to it, then try again",
             )
+        if not SALT.search(text):
+            return ""
         settings.write_text(SALT.sub("", text))
         return "dropped the encryptionsalt of another machine, "
+
+
+def check_name(context: Context) -> None:
+    """SetupError unless the stack's name is one; what is removed by name relies on it as well."""
+    if not NAME.fullmatch(context.stack):
+        raise SetupError(
+            f"{context.stack!r} is no stack name", "use letters, digits, - and _ (make up STACK=dev), at most 40"
+        )
 
 
 def own_passphrase(context: Context) -> bool:

@@ -21,6 +21,11 @@ def state(context: Context) -> Path:
     return file
 
 
+@pytest.fixture(autouse=True)
+def settings(context: Context) -> None:
+    config_file(context).write_text("config: {}\n")
+
+
 def test_a_new_checkout_gets_a_passphrase_and_a_stack(context: Context, shell: FakeShell) -> None:
     assert Stack().satisfied(context) is None
     told = Stack().apply(context)
@@ -76,13 +81,39 @@ def test_a_salt_that_protects_something_is_kept(context: Context, shell: FakeShe
     config_file(context).write_text(text)
     with pytest.raises(SetupError) as raised:
         Stack().apply(context)
-    assert "stacks/Pulumi.dev.yaml" in raised.value.what
+    assert ("the state of dev" if what == "state" else "stacks/Pulumi.dev.yaml") in raised.value.what
     assert "PULUMI_CONFIG_PASSPHRASE" in raised.value.todo
     assert config_file(context).read_text() == text
     assert not passphrase(context).exists()
 
 
-@pytest.mark.parametrize("name", ["", "a b", "../x", "dev;rm", "x" * 41])
+def test_a_lost_passphrase_of_a_state_is_not_replaced(context: Context) -> None:
+    state(context)
+    with pytest.raises(SetupError) as raised:
+        Stack().apply(context)
+    assert "the state of dev is encrypted" in raised.value.what
+    assert not passphrase(context).exists()
+
+
+def test_a_stack_without_settings_is_not_made(context: Context, shell: FakeShell) -> None:
+    config_file(context).unlink()
+    with pytest.raises(SetupError) as raised:
+        Stack().apply(context)
+    assert "stacks/Pulumi.dev.yaml" in raised.value.what
+    assert not shell.did("stack init")
+
+
+@pytest.mark.parametrize("name", ["*", "d?v", "[d]ev", "", "-x"])
+def test_clean_takes_no_pattern_for_a_name(context: Context, shell: FakeShell, name: str) -> None:
+    file = state(context)
+    context.stack = name
+    with pytest.raises(SetupError, match="no stack name"):
+        clean(context, "berth")
+    assert file.exists()
+    assert not shell.ran
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../x", "dev;rm", "-x", "x" * 41])
 def test_a_wrong_stack_name_is_refused(context: Context, shell: FakeShell, name: str) -> None:
     context.stack = name
     with pytest.raises(SetupError):

@@ -7,7 +7,7 @@ registered yet.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -139,6 +139,7 @@ class Settings(Section):
         if self.mongodb.host_port is not None:
             ports.append(("mongodb.hostPort", self.mongodb.host_port))
         _refuse_twice(ports)
+        _refuse_taken_names(self.access.nodes)
         return self
 
 
@@ -148,6 +149,13 @@ def _refuse_overlaps(subnets: Mapping[str, IPv4Network]) -> None:
         for other_name, other in items[i + 1 :]:
             if subnet.overlaps(other):
                 raise ValueError(f"{name} {subnet} overlaps {other_name} {other}: they must be apart")
+
+
+def _refuse_taken_names(nodes: Sequence[NodeSettings]) -> None:
+    """A node's name is its container's, and its host name inside."""
+    for i, node in enumerate(nodes):
+        if node.name in ("chain", "gateway", "inside", "edge") or node.name.startswith("mongo-"):
+            raise ValueError(f'access.nodes[{i}].name is "{node.name}", which another part has: name it otherwise')
 
 
 def _refuse_twice(ports: list[tuple[str, int]]) -> None:

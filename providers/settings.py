@@ -33,8 +33,12 @@ class Allowed(NamedTuple):
     text: str
 
 
+# RFC 1918 and RFC 6598; what Python calls private holds loopback and reserved networks as well.
+_private: Final = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
+
+
 def _network(value: IPv4Network) -> IPv4Network:
-    if not value.is_private:
+    if not any(value.subnet_of(network) for network in _private):
         raise ValueError("not a private network")
     return value
 

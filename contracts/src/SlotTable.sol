@@ -10,7 +10,8 @@ import {DoubleEndedQueue} from "@openzeppelin/contracts/utils/structs/DoubleEnde
 /// node whose list is a little old never gives the old holder's address to the new one; then the slot that has
 /// rested longest is used first, and a fresh slot is taken only when none has rested long enough. Row `i` of the
 /// list belongs to slot `i + 1` for ever, so there are only as many rows as bindings and resting slots at the
-/// busiest moment there ever was, and one token can keep at most {MAX_SLOTS} + 1 of them busy.
+/// busiest moment there ever was, and one token can keep at most twice {MAX_SLOTS} of them busy: those taken at the
+/// end of one quarantine rest while it takes as many at the start of the next.
 abstract contract SlotTable {
     using DoubleEndedQueue for DoubleEndedQueue.Bytes32Deque;
 

@@ -138,15 +138,16 @@ def test_colours_where_they_are_wanted(story: Story) -> None:
     assert "\033[32m" in told(story(True), color=True)
 
 
-def test_the_tree_of_a_terminal(story: Story) -> None:
+def test_the_tree_of_a_terminal(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     text = told(story(False), live=True)
     expected = [
         "     Type                                       Name       Status",
         "     pulumi:pulumi:Stack                        berth-dev",
-        " +   ├".replace("├", "└") + "─ berth:platform:Network                  plane      created (0.0s)",
-        " +      └─ docker:index:Network                 inside     created (1.2s)",
-        " ~   └─ pulumi-python:dynamic/berth:AccessList  list       updated (1m15s)      [diff: ~entries]; 1 warning",
-        " +-  └─ a:b:C                                   node       replaced (1.0s)      [diff: ~kind]",
+        " +   ├─ berth:platform:Network                  plane      created (0.0s)",
+        " +   │  └─ docker:index:Network                 inside     created (1.2s)",
+        " ~   ├─ pulumi-python:dynamic/berth:AccessList  list       updated (1m15s)      [diff: ~entries]; 1 warning",
+        " +-  ├─ a:b:C                                   node       replaced (1.0s)      [diff: ~kind]",
         " -   └─ a:b:C                                   gone       **deleting failed**  1 error",
     ]
     final = text[text.rindex("     Type") :].splitlines()
@@ -154,6 +155,19 @@ def test_the_tree_of_a_terminal(story: Story) -> None:
     assert final[0].startswith(expected[0])
     assert "a:b:C                                   same" not in text
     assert "than the list" in text
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_a_narrow_terminal_still_shows_how_it_went(story: Story, monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = told(story(False), live=True)
+    rows = text[text.rindex("     Type") :].split("\n\n")[0].splitlines()
+    assert all(len(row) <= columns for row in rows)
+    assert [row.rstrip().rpartition("  ")[2] for row in rows if "list" in row or "gone" in row] == [
+        "updated (1m15s)",
+        "**deleting failed**",
+    ]
+    assert "         [diff: ~entries]; 1 warning" in rows  # below its row, as it does not fit beside it
 
 
 def test_json_has_pulumis_shape(story: Story) -> None:

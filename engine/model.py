@@ -7,6 +7,7 @@ Field names follow Pulumi's ``sdk/go/common/apitype/core.go``.
 
 from __future__ import annotations
 
+from collections.abc import Callable, ValuesView
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -66,28 +67,22 @@ def unwrap(value: Any) -> Any:
     return value
 
 
+def contains(value: Any, wanted: Callable[[Any], bool]) -> bool:
+    """Whether something that is ``wanted`` stands anywhere inside the value."""
+    if wanted(value):
+        return True
+    inner = [value.value] if isinstance(value, Secret) else value.values() if isinstance(value, dict) else value
+    return isinstance(inner, list | ValuesView) and any(contains(item, wanted) for item in inner)
+
+
 def contains_unknown(value: Any) -> bool:
     """Whether :data:`UNKNOWN` stands anywhere inside the value."""
-    if value is UNKNOWN:
-        return True
-    if isinstance(value, Secret):
-        return contains_unknown(value.value)
-    if isinstance(value, dict):
-        return any(contains_unknown(item) for item in value.values())
-    if isinstance(value, list):
-        return any(contains_unknown(item) for item in value)
-    return False
+    return contains(value, lambda item: item is UNKNOWN)
 
 
 def contains_secret(value: Any) -> bool:
     """Whether a :class:`Secret` stands anywhere inside the value."""
-    if isinstance(value, Secret):
-        return True
-    if isinstance(value, dict):
-        return any(contains_secret(item) for item in value.values())
-    if isinstance(value, list):
-        return any(contains_secret(item) for item in value)
-    return False
+    return contains(value, lambda item: isinstance(item, Secret))
 
 
 @dataclass

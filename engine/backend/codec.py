@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 from collections.abc import Callable
 from typing import Any, Final
@@ -13,42 +14,21 @@ from engine.model import UNKNOWN, PropertyMap, Reference, Resource, Secret
 signature: Final = "4dabf18193072939515e22adb298388d"
 secret_signature: Final = "1b47061264138c4ac30d75fd1eb44270"
 _reference: Final = "5cf8f73096256a8f31e491e813e4eb8e"
-_float: Final = "8ad145fe-0d11-4827-bfd7-1abcbf086f5c"
 _unknown: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+_float: Final = "8ad145fe-0d11-4827-bfd7-1abcbf086f5c"
 
 Seal = Callable[[str], dict[str, Any]]  # a secret's JSON -> what stands in its place
 Open = Callable[[str], str]
 
-# (name in JSON, attribute, written even when empty), in the order in which Pulumi writes them
-_fields: Final = (
-    ("urn", "urn", True),
-    ("custom", "custom", True),
-    ("delete", "delete", False),
-    ("id", "id", False),
-    ("type", "type", True),
-    ("inputs", "inputs", False),
-    ("outputs", "outputs", False),
-    ("parent", "parent", False),
-    ("protect", "protect", False),
-    ("external", "external", False),
-    ("dependencies", "dependencies", False),
-    ("initErrors", "init_errors", False),
-    ("provider", "provider", False),
-    ("propertyDependencies", "property_dependencies", False),
-    ("pendingReplacement", "pending_replacement", False),
-    ("additionalSecretOutputs", "additional_secret_outputs", False),
-    ("aliases", "aliases", False),
-    ("customTimeouts", "custom_timeouts", False),
-    ("importID", "import_id", False),
-    ("retainOnDelete", "retain_on_delete", False),
-    ("deletedWith", "deleted_with", False),
-    ("created", "created", False),
-    ("modified", "modified", False),
-    ("sourcePosition", "source_position", False),
-    ("ignoreChanges", "ignore_changes", False),
-    ("replaceOnChanges", "replace_on_changes", False),
+# In the order in which Pulumi writes them; the attribute of ``importID`` is ``import_id``.
+_names: Final = (
+    "urn custom delete id type inputs outputs parent protect external dependencies initErrors provider "
+    "propertyDependencies pendingReplacement additionalSecretOutputs aliases customTimeouts importID retainOnDelete "
+    "deletedWith created modified sourcePosition ignoreChanges replaceOnChanges"
 )
-_known: Final = {name: attribute for name, attribute, _ in _fields}
+_fields: Final = {
+    name: re.sub(r"(?<=[a-z])[A-Z]+", lambda capitals: f"_{capitals[0].lower()}", name) for name in _names.split()
+}
 
 
 def dumps(value: Any) -> str:
@@ -103,9 +83,9 @@ def decode(value: Any, open_: Open) -> Any:
 def resource_to_json(resource: Resource, properties: Callable[[str, PropertyMap], str]) -> str:
     """One resource; ``properties(name, map)`` gives the JSON of its inputs and outputs."""
     parts = []
-    for name, attribute, always in _fields:
+    for name, attribute in _fields.items():
         value = getattr(resource, attribute)
-        if value or always:
+        if value or name in ("urn", "custom", "type"):  # written even when empty
             parts.append(f'"{name}":{properties(name, value) if name in ("inputs", "outputs") else dumps(value)}')
     parts += [f"{dumps(name)}:{dumps(value)}" for name, value in resource.extra.items()]
     return "{" + ",".join(parts) + "}"
@@ -115,7 +95,7 @@ def resource_from_json(data: dict[str, Any], open_: Callable[[str, str], Open]) 
     """One resource; ``open_(urn, "inputs")`` gives the decrypter for that map."""
     resource = Resource(data["urn"], data["type"], bool(data["custom"]))
     for name, value in data.items():
-        attribute = _known.get(name)
+        attribute = _fields.get(name)
         if attribute is None:
             resource.extra[name] = value
         elif name in ("inputs", "outputs"):

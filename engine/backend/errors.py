@@ -6,6 +6,7 @@ EngineError
 ├── StackLocked
 ├── WrongPassphrase
 ├── DamagedState
+├── ChangesProposed      though ``--expect-no-changes`` was given
 └── Cancelled            stopped by Ctrl-C, or "no" to the question
 """
 
@@ -36,6 +37,10 @@ class WrongPassphrase(EngineError):
 
 class DamagedState(EngineError):
     pass
+
+
+class ChangesProposed(EngineError):
+    exit_code = 7
 
 
 class Cancelled(EngineError):

@@ -46,8 +46,8 @@ class Location:
                 f"{meta}: this backend's layout is not version 1: upgrade it with Pulumi's CLI first"
             )
 
-    def stack_file(self, stack: str) -> Path:
-        return self.root / "stacks" / self.project.name / f"{stack}.json"
+    def stack_file(self, stack: str, project: str = "") -> Path:
+        return self.root / "stacks" / (project or self.project.name) / f"{stack}.json"
 
     def history(self, stack: str) -> Path:
         return self.root / "history" / self.project.name / stack

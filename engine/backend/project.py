@@ -14,7 +14,7 @@ from typing import Any
 from engine.backend import yamlfile
 from engine.backend.errors import ConfigurationError
 from engine.backend.files import write_atomic
-from engine.model import Secret
+from engine.model import Secret, contains
 
 Path_ = list[str | int]
 _types = {"string": str, "integer": int, "boolean": bool, "array": list, "object": dict}
@@ -241,10 +241,7 @@ def is_secure(value: Any) -> bool:
 
 def has_secure(value: Any) -> bool:
     """Whether an encrypted value stands anywhere inside."""
-    if is_secure(value):
-        return True
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return any(has_secure(item) for item in items)
+    return contains(value, is_secure)
 
 
 def open_secure(value: Any, decrypt: Callable[[str], str]) -> Any:

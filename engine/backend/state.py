@@ -43,9 +43,13 @@ class StateFile:
 
     def salt(self) -> str:
         """The salt that the state names; empty when it names none."""
-        document = self.document(self.path.read_text(encoding="utf-8", errors="replace"))
-        providers = ((document.get("checkpoint") or {}).get("latest") or {}).get("secrets_providers") or {}
+        providers = self.raw().get("secrets_providers") or {}
         return str((providers.get("state") or {}).get("salt") or "")
+
+    def raw(self) -> dict[str, Any]:
+        """The deployment as it stands in the file, secrets encrypted; empty before the first operation."""
+        checkpoint = self.document(self.path.read_text(encoding="utf-8", errors="replace")).get("checkpoint") or {}
+        return checkpoint.get("latest") or {}
 
     def parse(self, text: str) -> Snapshot:
         """The state in ``text``, which becomes what :meth:`save` builds on."""

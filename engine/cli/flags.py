@@ -14,12 +14,12 @@ from engine.backend.errors import ConfigurationError
 
 # What the real CLI has and this engine has not (yet): refused by name, so that nobody wonders about a typing error.
 _elsewhere = re.compile(
-    "--(attach-debugger|client|clear-pending-creates|config(-file|-path)?|continue-on-error|copilot|debug"
-    "|disable-integrity-checking|emoji|event-log|exclude(-dependents)?|exec-(agent|kind)|expect-no-changes"
+    "--(attach-debugger|client|clear-pending-creates|config(-file|-path)?|continue-on-error|copilot"
+    "|disable-integrity-checking|emoji|event-log|exclude(-dependents)?|exec-(agent|kind)"
     "|fully-qualify-stack-names|ignore-protect|import-(file|pending-creates)|logflow|logtostderr|memprofilerate|neo"
-    "|otel-traces|output|plan|preview-only|profiling|raw|remove(-backups)?|replace|run-program"
-    "|save-plan|secrets-provider|show-[a-z-]+|skip-[a-z-]+|strict|suppress-[a-z]+|target(-dependents|-replace)?|tracing"
-    "|type|urns|verbose)|-[cdeQtvx]"
+    "|otel-traces|output|profiling|raw|remove(-backups)?|run-program"
+    "|secrets-provider|show-[a-z-]+|skip-[a-z-]+|strict|suppress-[a-z]+|tracing"
+    "|type|urns|verbose)|-[ceQvx]"
 )
 _other_verbs = re.compile(
     "about|ai|api|auth|cloud|console|convert|deployment|do|env|events|import|install|login|logout|logs|neo|new|org"

@@ -66,6 +66,26 @@ def _operation(verb: str, *, asks: bool) -> Callable[[Callable[..., None]], Comm
             click.option("--message", "-m", default="", help="A note for the history."),
             click.option("--parallel", "-p", type=int, help="Steps at the same time [16]."),
         ]
+        options += [
+            click.option("--debug", "-d", is_flag=True, help="Show the SDK's debug messages."),
+            click.option(
+                "--target", "-t", multiple=True, help="A URN to work on, and no other; * and ** are wildcards."
+            ),
+            click.option("--target-dependents", is_flag=True, help="Also what depends on the targets."),
+        ]
+        if verb != "destroy":
+            options.append(click.option("--expect-no-changes", is_flag=True, help="Fail when anything changes."))
+        if verb in ("refresh", "destroy"):
+            options.append(click.option("--preview-only", is_flag=True, help="Only show what would be done."))
+        else:
+            name, help = (
+                ("plan", "Do only what this plan says.") if asks else ("save-plan", "Write a plan to this file.")
+            )
+            options += [
+                click.option("--replace", multiple=True, help="A URN to replace."),
+                click.option("--target-replace", multiple=True, help="A URN to replace, working on no other."),
+                click.option(f"--{name}", help=help),
+            ]
         if verb != "refresh":
             options.append(click.option("--refresh", "-r", is_flag=True, help="Look at what is really there first."))
         if verb in ("update", "preview"):

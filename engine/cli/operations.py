@@ -13,13 +13,14 @@ from itertools import zip_longest
 from typing import Literal
 
 from engine.backend import history, locks
-from engine.backend.errors import Cancelled, ConfigurationError, EngineError
+from engine.backend.errors import Cancelled, ChangesProposed, ConfigurationError, EngineError
 from engine.cli.interrupt import interruptible
 from engine.cli.session import Session, say
 from engine.deploy import DeploymentFailed, Options, Program, run
-from engine.deploy.options import PolicyPack, Verb
+from engine.deploy.options import PolicyPack, Result, Verb
 from engine.display import show
-from engine.events import Event, Finished, Started, StepDone, StepStarted
+from engine.events import Event, Finished, Started
+from engine.masking import masked, masker
 from engine.model import Snapshot
 
 _titles = {"update": "Updating", "refresh": "Refreshing", "destroy": "Destroying"}
@@ -43,10 +44,22 @@ class Operation:
             {key: str(value) for key, value in project.options.items()},
         )
         self.config = session.program_config()
+        self.result: Result
 
     def preview(self) -> None:
-        """Show what an update would do.  Raises :class:`DeploymentFailed`."""
-        self._preview(self.session.state.load())
+        """Show what would be done.  Raises :class:`DeploymentFailed`."""
+        self._preview(self._load())
+
+    def _load(self) -> Snapshot:
+        snapshot = self.session.state.load()
+        for resource in snapshot.resources if self.options.verb == "destroy" else []:
+            hooks = resource.extra.get("resourceHooks", {})
+            if names := [name for moment in ("BeforeDelete", "AfterDelete") for name in hooks.get(moment, [])]:
+                raise EngineError(
+                    f"{resource.urn} has delete hooks ({', '.join(names)}), which only its program can run: remove it "
+                    "from the program and run `pulumi up`, or use Pulumi's CLI with `--run-program`"
+                )
+        return snapshot
 
     def execute(self, *, skip_preview: bool) -> None:
         """Preview, ask, do.  Raises :class:`DeploymentFailed`, :class:`Cancelled`, :class:`StackLocked`."""
@@ -60,7 +73,7 @@ class Operation:
             for lock in taken_over:
                 say(f"warning: removed the lock of {lock}: that process is gone", error=True)
             session.location.sweep(session.stack)
-            snapshot = session.state.load()
+            snapshot = self._load()
             if not skip_preview:
                 events = self._preview(snapshot)
                 if not session.flags.yes:
@@ -72,12 +85,8 @@ class Operation:
         name = "update" if verb == "preview" else verb
         self._title(f"Previewing {name}")
         with self._events(preview=True) as (emit, events, cancel):
-            if verb == "destroy" and not self.options.refresh:
-                _preview_destroy(self.program, snapshot, emit)
-            else:
-                # a refresh only reads, so its preview is the refresh itself with nothing saved
-                dry = replace(self.options, verb="refresh" if verb in ("refresh", "destroy") else "preview")
-                run(self.program, self.config, snapshot, dry, _discard, emit, cancel)
+            dry = replace(self.options, verb="preview" if verb == "update" else verb, dry_run=True)
+            self.result = run(self.program, self.config, snapshot, dry, _discard, emit, cancel)
         return events
 
     def _execute(self, snapshot: Snapshot) -> None:
@@ -87,11 +96,13 @@ class Operation:
         try:
             with self._events(preview=False) as (emit, events, cancel):
                 try:
-                    result = run(self.program, self.config, snapshot, self.options, session.state.save, emit, cancel)
+                    self.result = run(
+                        self.program, self.config, snapshot, self.options, session.state.save, emit, cancel
+                    )
                 finally:
                     changes = next((event.changes for event in events[::-1] if isinstance(event, Finished)), {})
             failed = False
-            session.state.save(result.snapshot)
+            session.state.save(self.result.snapshot)
         finally:
             history.record(
                 session.location,
@@ -109,6 +120,7 @@ class Operation:
         while True:
             answer = self.session.confirm(f"Do you want to perform this {verb}?", ("yes", "no", "details"))
             if answer == "yes":
+                say()
                 return
             if answer == "no":
                 raise Cancelled(f"confirmation declined, not proceeding with the {verb}")
@@ -133,7 +145,10 @@ class Operation:
         events: list[Event] = []
         directory = self.session.location.locks(self.session.stack)
 
+        mask = masker(self.session.secret_texts)
+
         def emit(event: Event) -> None:
+            event = masked(event, mask)
             if isinstance(event, Started):
                 event = replace(event, preview=preview)  # also for a refresh whose result is not saved
             events.append(event)
@@ -148,19 +163,6 @@ class Operation:
                 raise
             finally:
                 display.close()
-
-
-def _preview_destroy(program: Program, snapshot: Snapshot, emit: Callable[[Event], None]) -> None:
-    """All that stands in the state, in the order in which it would go."""
-    began = time.monotonic()
-    emit(Started("destroy", program.stack, program.project, True, {}))
-    gone = [resource for resource in reversed(snapshot.resources) if not resource.is_provider]
-    for resource in gone:
-        emit(StepStarted(resource.urn, "delete", resource, None))
-        emit(StepDone(resource.urn, "delete", resource, None, 0.0))
-    stack = snapshot.stack()
-    outputs = dict(stack.outputs) if stack else {}
-    emit(Finished({"delete": len(gone)} if gone else {}, time.monotonic() - began, False, outputs, {}))
 
 
 def _discard(snapshot: Snapshot) -> None:
@@ -188,17 +190,46 @@ def operate(
     skip_preview: bool = False,
     policy_pack: tuple[str, ...] = (),
     policy_pack_config: tuple[str, ...] = (),
+    debug: bool = False,
+    preview_only: bool = False,
+    expect_no_changes: bool = False,
+    target: tuple[str, ...] = (),
+    target_dependents: bool = False,
+    replace: tuple[str, ...] = (),
+    target_replace: tuple[str, ...] = (),
+    plan: str | None = None,
+    save_plan: str | None = None,
 ) -> None:
     """Run one verb.  Raises :class:`EngineError`; what a failed deployment had to say was shown already."""
     if parallel < 1:
         raise ConfigurationError(f"--parallel must be at least 1, not {parallel}")
+    if plan or save_plan:
+        from engine.cli import planfile  # it loads gRPC, which other verbs should not wait for
     packs = _packs(session.flags.cwd or "", policy_pack, policy_pack_config)
-    options = Options(verb, refresh, parallel, policy_packs=packs)
+    options = Options(
+        verb,
+        refresh,
+        parallel,
+        debug=debug,
+        stack_outputs=session.stack_outputs,
+        policy_packs=packs,
+        targets=target + target_replace,
+        target_dependents=target_dependents,
+        replace=replace + target_replace,
+        planning=save_plan is not None,
+        plan=planfile.read(session.cwd / plan, session.secrets) if plan else None,
+    )
     operation = Operation(session, options, diff=diff, json=json, message=message)
     try:
-        if verb == "preview":
+        if verb == "preview" or preview_only:
             operation.preview()
         else:
             operation.execute(skip_preview=skip_preview)
     except DeploymentFailed as error:
         raise EngineError(str(error)) from error
+    if expect_no_changes and operation.result.changes.keys() - {"same", "read", "discard"}:
+        raise ChangesProposed(f"no changes were expected for {verb} but changes were proposed")
+    if save_plan is not None and operation.result.plan is not None:
+        planfile.write(session.cwd / save_plan, operation.result.plan, session.secrets)
+        if not json:
+            say(f"Update plan written to '{save_plan}'\nRun `pulumi up --plan='{save_plan}'` to be held to it")

@@ -15,7 +15,8 @@ from engine.backend.project import Project, StackConfig, find_project
 from engine.backend.secrets import PassphraseManager, passphrase_from_environment
 from engine.backend.state import StateFile
 from engine.cli.flags import Flags
-from engine.model import Secret
+from engine.model import PropertyMap, Secret
+from engine.provider import ProviderError
 
 
 class Session:
@@ -23,6 +24,7 @@ class Session:
 
     def __init__(self, flags: Flags) -> None:
         self.flags = flags
+        self.secret_texts: set[str] = set()
         self.cwd = Path(flags.cwd or ".").resolve()
         if not self.cwd.is_dir():
             raise ConfigurationError(f"--cwd {flags.cwd}: there is no such directory")
@@ -87,7 +89,23 @@ class Session:
         return StateFile(self.location.stack_file(self.stack), self.qualified, self.secrets)
 
     def program_config(self) -> dict[str, str | Secret]:
-        return self.config.decrypted(lambda sealed: self.secrets.decrypt(sealed))
+        """Keeps what was a secret in :attr:`secret_texts`."""
+
+        def decrypt(sealed: str) -> str:
+            self.secret_texts.add(text := self.secrets.decrypt(sealed))
+            return text
+
+        return self.config.decrypted(decrypt)
+
+    def stack_outputs(self, name: str) -> PropertyMap:
+        """Of another stack on this backend: ``<stack>`` or ``organization/<project>/<stack>``."""
+        parts = name.split("/")
+        project = parts[1] if len(parts) == 3 else self.project.name
+        path = self.location.stack_file(parts[-1], project)
+        if len(parts) > 3 or (len(parts) > 1 and parts[0] != "organization") or not path.exists():
+            raise ProviderError(f'unknown stack "{name}": this backend has no organization/{project}/{parts[-1]}')
+        stack = StateFile(path, f"organization/{project}/{parts[-1]}", self.secrets).load().stack()
+        return stack.outputs if stack is not None else {}
 
     def confirm(self, question: str, answers: tuple[str, ...] = ("yes", "no")) -> str:
         """One of ``answers``.  Raises :class:`ConfigurationError` where nobody can be asked."""

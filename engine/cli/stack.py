@@ -98,10 +98,7 @@ def ls(flags: Flags, as_json: bool) -> None:
     location, selected = session.location, session.location.selected() or ""
     rows = []
     for name in location.stacks():
-        document = StateFile(location.stack_file(name), name, None).document(
-            location.stack_file(name).read_text("utf-8")
-        )
-        latest = document["checkpoint"].get("latest") or {}
+        latest = StateFile(location.stack_file(name), name, None).raw()
         rows.append(
             {
                 "name": name,
@@ -155,12 +152,9 @@ def output(flags: Flags, key: str | None, as_json: bool, show_secrets: bool) -> 
 def export(flags: Flags, path: Path | None, show_secrets: bool) -> None:
     """Print the stack's state."""
     session = Session(flags)
-    file = session.location.stack_file(session.stack)
-    deployment = (
-        StateFile(file, session.qualified, None).document(file.read_text("utf-8"))["checkpoint"].get("latest") or {}
-    )
+    deployment = StateFile(session.location.stack_file(session.stack), session.qualified, None).raw()
     if show_secrets and (manager := session.state.manager_of(deployment.get("secrets_providers"))):
-        deployment = _revealed(deployment, manager.decrypt)
+        deployment = codec.encode(codec.decode(deployment, manager.decrypt), lambda plain: {"plaintext": plain})
     document = json.dumps({"version": 3, "deployment": deployment}, indent=4, ensure_ascii=False) + "\n"
     if path:
         path.write_text(document, encoding="utf-8")
@@ -219,8 +213,7 @@ def rm(flags: Flags, name: str | None, force: bool, preserve_config: bool) -> No
     file = location.stack_file(chosen)
     with locks.held(location.locks(chosen), chosen):
         if not force:
-            document = StateFile(file, chosen, None).document(file.read_text(encoding="utf-8"))
-            resources = (document["checkpoint"].get("latest") or {}).get("resources") or []
+            resources = StateFile(file, chosen, None).raw().get("resources") or []
             if any(resource.get("type") != type_stack for resource in resources):
                 raise EngineError(
                     f"'{chosen}' still has {len(resources)} resource(s); removal rejected. Run `pulumi destroy` first, "
@@ -253,11 +246,3 @@ def _shown(value: Any, show_secrets: bool) -> Any:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _revealed(value: Any, decrypt: codec.Open) -> Any:
-    if isinstance(value, dict):
-        if value.get(codec.signature) == codec.secret_signature and "ciphertext" in value:
-            return {codec.signature: codec.secret_signature, "plaintext": decrypt(value["ciphertext"])}
-        return {key: _revealed(item, decrypt) for key, item in value.items()}
-    return [_revealed(item, decrypt) for item in value] if isinstance(value, list) else value

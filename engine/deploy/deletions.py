@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from engine.deploy.execute import Executor, Step
 from engine.deploy.paths import with_replaces
 from engine.deploy.plugins import Providers
+from engine.deploy.scope import Scope
 from engine.deploy.state import State, dependencies_of, provider_urn
 from engine.events import Operation
 from engine.model import UNKNOWN, Resource
@@ -82,12 +84,20 @@ class Deletions:
         diff = provider.diff(old.urn, old.id, old.inputs, old.outputs, news, old.ignore_changes)
         return bool(with_replaces(diff, old.replace_on_changes, False).replaces)
 
-    def leftovers(self, operated: set[str]) -> list[Step]:
-        """Steps for all that is left over when the program has ended (nothing was operated on in a destroy)."""
-        steps = []
+    def leftovers(self, operated: set[str], scope: Scope) -> list[Step]:
+        """Steps for all that is left over when the program has ended (nothing was operated on in a destroy).
+
+        What was not asked for stays the same: those steps come first, in dependency order.
+        """
+        steps: list[Step] = []
+        stays: list[Step] = []
+        doomed = scope.doomed(self._state.base)
         for old in self._state.base:
             urn = self._state.aliases.get(old.urn, old.urn)
-            if old.delete:
+            if old.urn not in doomed:
+                if urn not in operated and not old.delete:
+                    stays.append(Step("same", old.urn, old, copy.copy(old)))
+            elif old.delete:
                 if id(old) not in self._begun:
                     steps.append(self.step(old, "delete-replaced"))
             elif urn not in operated:
@@ -95,10 +105,20 @@ class Deletions:
                     steps.append(Step("remove-pending-replace", old.urn, old, None))
                 else:
                     steps.append(self.step(old, "delete"))
-        return steps
+        missing = [step.urn for step in steps if scope.targets and step.urn not in scope.targets]
+        if missing and not scope.dependents:
+            message = (
+                "will be destroyed but was not specified in --target list: name it too or pass --target-dependents"
+            )
+            self._executor.complain("\n".join(f"Resource '{urn}' {message}." for urn in missing), "")
+        return stays + steps
 
     def run(self, steps: list[Step], parallel: int) -> None:
         """Carry out the steps, each when all that depends on its resource is gone.  Raises Stopped."""
+        for step in steps:
+            if step.op == "same":
+                self._executor.run(step)
+        steps = [step for step in steps if step.op != "same"]
         position: dict[int, int] = {}
         parts: dict[str, set[str]] = {}  # what is in a component: to depend on it is to depend on its parts
         components = {old.urn for old in self._state.base if not old.custom}

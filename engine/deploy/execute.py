@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from engine.deploy.callbacks import Callbacks, HookFailed
 from engine.deploy.dynamic import OutcomeUnknown
 from engine.deploy.state import State, now, secret_outputs, worth_saving
+from engine.deploy.values import same
 from engine.events import Diagnostic, Emit, Operation, StepDone, StepFailed, StepStarted
 from engine.model import Resource
 from engine.provider import Kind, PartialFailure
@@ -27,9 +28,8 @@ pending_types = {
     "import": "importing",
     "import-replacement": "importing",
 }
-# Not counted: reads, and halves of a replacement (the "replace" step stands for both).
-halves = {"create-replacement", "read-replacement", "import-replacement", "delete-replaced", "discard-replaced"}
-uncounted = {"read", *halves}
+# Steps that are half of a replacement are not counted: the "replace" step stands for both halves.
+uncounted = {"create-replacement", "delete-replaced", "read-replacement", "import-replacement", "discard-replaced"}
 
 
 class Stopped(Exception):
@@ -55,6 +55,10 @@ class Step:
     recorded: bool = True  # stands in the state (a "replace" is only an announcement)
 
 
+def _differs(step: Step) -> bool:
+    return bool(step.old and step.new and not same(step.old.outputs, step.new.outputs))
+
+
 def is_default_provider(resource: Resource) -> bool:
     """Default providers are the engine's own: nobody wrote them, so nobody is shown them."""
     return resource.is_provider and resource.name.startswith("default")
@@ -63,9 +67,7 @@ def is_default_provider(resource: Resource) -> bool:
 class Executor:
     """Runs steps, each on the caller's thread; after a failure or a cancellation it starts none."""
 
-    def __init__(
-        self, state: State, callbacks: Callbacks, emit: Emit, preview: bool, cancel: threading.Event
-    ) -> None:
+    def __init__(self, state: State, callbacks: Callbacks, emit: Emit, preview: bool, cancel: threading.Event) -> None:
         self.state, self.callbacks, self.emit, self.preview, self.cancel = state, callbacks, emit, preview, cancel
         self.changes: Counter[str] = Counter()
         self.failed = threading.Event()
@@ -139,7 +141,7 @@ class Executor:
                 raise Stopped
             if not silent:
                 self.emit(StepDone(step.urn, step.op, step.old, step.new, seconds, step.detailed))
-                if step.op not in uncounted:
+                if step.op not in uncounted and (step.op != "read" or _differs(step)):
                     self.count(step.op)
             subject = step.old or step.new
             if step.op in ("create", "update") and subject is not None and not subject.custom:

@@ -100,7 +100,9 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
             answer = self._generator.register(goal_of(wanted, str(self._program.root)))
             self._callbacks.remember(answer.urn, request)
             struct = to_struct(answer.outputs)
-            return resource_pb2.RegisterResourceResponse(urn=answer.urn, id=answer.id, object=struct)
+            return resource_pb2.RegisterResourceResponse(
+                urn=answer.urn, id=answer.id, object=struct, unknown=answer.unknown
+            )
 
         return self._guarded(context, work, f"{request.type} '{request.name}'")
 
@@ -143,7 +145,10 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
             new = self._executor.news.get(urn)
             if new is None:
                 raise Problem(f"outputs were registered for {urn}, which was not", urn)
+            if urn in self._generator.scope.skipped:
+                return
             old = state.olds.get(urn)
+            self._generator.planner.outputs(urn, old.outputs if old else {}, outputs)
             new.outputs = outputs
             state.changed(new)
         if old is not None and old.outputs == outputs:

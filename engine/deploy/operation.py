@@ -12,6 +12,7 @@ from engine.deploy.callbacks import Callbacks
 from engine.deploy.deletions import Deletions
 from engine.deploy.execute import Executor, Stopped
 from engine.deploy.goals import make_urn
+from engine.deploy.identity import Problem
 from engine.deploy.language import Language
 from engine.deploy.monitor import Engine, Monitor, serve
 from engine.deploy.options import DeploymentFailed, Options, Program, Result
@@ -19,6 +20,7 @@ from engine.deploy.plugins import Providers
 from engine.deploy.policies import Policies
 from engine.deploy.recovery import Recovery
 from engine.deploy.refresh import Refresh
+from engine.deploy.scope import Scope
 from engine.deploy.state import State
 from engine.deploy.steps import Generator
 from engine.events import Diagnostic, Emit, Event, Finished, Started
@@ -52,7 +54,7 @@ class Operation:
         self._deletions = Deletions(self._state, self._providers, self._executor)
         self._policies = Policies(program, config, options, self._emit, self._find)
         self._generator = Generator(
-            program, config, self._state, self._providers, self._executor, self._deletions, self._policies
+            program, config, options, self._state, self._providers, self._executor, self._deletions, self._policies
         )
         self._monitor = Monitor(program, config, options, self._generator, self._executor, self._providers)
         self._language: Language | None = None
@@ -75,6 +77,8 @@ class Operation:
             self._carry_out(address)
         except Stopped:
             pass
+        except Problem as error:
+            self._executor.fail(str(error), error.urn)
         except Exception as error:  # noqa: BLE001
             # Whatever it is, the state is saved and the end reported; the traceback is for whoever mends this.
             self._executor.fail(f"{type(error).__name__}: {error}")
@@ -96,21 +100,33 @@ class Operation:
         except ProviderError as error:
             self._executor.fail(str(error))
             raise Stopped from error
-        refresh = Refresh(self._state, self._providers, self._executor, verb == "refresh")
+        scope = self._generator.scope
+        refresh = Refresh(self._state, self._providers, self._executor, Scope(self._options), verb == "refresh")
         if self._state.unresolved and not self._options.preview:
             Recovery(self._state, self._providers, self._executor, self._deletions, refresh).run(verb, parallel)
         if verb == "refresh" or self._options.refresh:
             refresh.run(parallel)
         if verb == "refresh":
             self._state.settle("creating", "updating", "deleting")
+        self._require(scope.replace.unknown(set(self._state.olds)))
+        known = {old.urn for old in self._state.base}
         if verb in ("update", "preview"):
             self._run_program(address)
         if verb != "refresh":
             with self._state.lock:
-                steps = self._deletions.leftovers(self._generator.operated)
+                steps = self._deletions.leftovers(self._generator.operated, scope)
+            self._generator.permit(steps)
             self._deletions.run(steps, parallel)
+            self._require(scope.targets.unknown(known | set(self._generator.goals)))
+            for urn in self._generator.planner.unmet(known):
+                self._executor.complain(f"expected resource operations for {urn} but none were seen", urn)
         if verb in ("update", "preview"):
             self._analyze_stack()
+
+    def _require(self, complaint: str) -> None:
+        if complaint:
+            self._executor.fail(complaint)
+            raise Stopped
 
     def _analyze_stack(self) -> None:
         program, outputs = self._program, self._monitor.stack_outputs
@@ -148,13 +164,16 @@ class Operation:
         try:
             self._take_stack_outputs(self._executor.stopping)
             self._state.flush()
+        except Problem as error:
+            self._executor.fail(str(error), error.urn)
+            failed = True
         except Exception as error:  # noqa: BLE001 - what a backend may raise is its own affair
             self._executor.fail(f"the state could not be saved: {error}")
             failed = True
         if self._cancel.is_set():
             self._emit(Diagnostic("error", f"{self._options.verb} canceled"))
         snapshot = self._state.snapshot()
-        result = Result(snapshot, dict(self._executor.changes))
+        result = Result(snapshot, dict(self._executor.changes), self._generator.planner.made)
         elapsed = time.monotonic() - started
         self._emit(
             Finished(result.changes, elapsed, failed, self._outputs_old, _stack_outputs(snapshot), self._policies.packs)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from engine.model import PropertyMap, Snapshot
+
+if TYPE_CHECKING:
+    from engine.deploy.plan import Plan
 
 Verb = Literal["update", "preview", "refresh", "destroy"]
 
@@ -48,7 +51,8 @@ class Options:
 
     ``dry_run`` makes a preview of a refresh or a destroy.  ``stack_outputs`` gives another stack's outputs by
     its full name (for StackReference) and raises :class:`engine.provider.ProviderError`.  ``debug`` lets the
-    SDK's own debug messages through.
+    SDK's own debug messages through.  ``targets`` and ``replace`` are URNs, with wildcards.  ``planning`` makes a
+    plan (of a preview), ``plan`` is one that the operation is held to.
     """
 
     verb: Verb
@@ -58,6 +62,11 @@ class Options:
     debug: bool = False
     stack_outputs: Callable[[str], PropertyMap] | None = None
     policy_packs: tuple[PolicyPack, ...] = ()
+    targets: tuple[str, ...] = ()
+    target_dependents: bool = False
+    replace: tuple[str, ...] = ()
+    planning: bool = False
+    plan: Plan | None = None
 
     @property
     def preview(self) -> bool:
@@ -70,6 +79,7 @@ class Result:
 
     snapshot: Snapshot
     changes: dict[str, int]
+    plan: Plan | None = None
 
 
 class DeploymentFailed(Exception):

@@ -14,6 +14,7 @@ from engine.deploy.policyconfig import levels
 from engine.deploy.state import provider_urn
 from engine.deploy.values import from_struct, mark_like, to_struct
 from engine.events import Emit, Remediation, Violation
+from engine.masking import masker
 from engine.model import PropertyMap, Reference, Resource, Secret
 from engine.provider import ProviderError
 
@@ -64,8 +65,8 @@ class Policies:
         if not self._analyzers:
             return False
         request = analyzer_pb2.AnalyzeRequest(**self._described(new, goal, _portable(new.inputs, internal=False)))
-        secrets = list(_secrets(new.inputs))
-        found = [self._report(each, each.analyze(request), lambda _: new.urn, secrets) for each in self._analyzers]
+        mask = masker(_secrets(new.inputs))
+        found = [self._report(each, each.analyze(request), lambda _: new.urn, mask) for each in self._analyzers]
         return any(found)
 
     def analyze_stack(self, goals: dict[str, Goal], resources: Iterable[Resource], root: str) -> bool:
@@ -93,7 +94,8 @@ class Policies:
         def place(urn: str) -> str:
             return urn if urn in urns else root
 
-        found = [self._report(each, each.analyze_stack(messages), place, secrets) for each in self._analyzers]
+        mask = masker(secrets)
+        found = [self._report(each, each.analyze_stack(messages), place, mask) for each in self._analyzers]
         return any(found)
 
     def close(self) -> None:
@@ -125,7 +127,7 @@ class Policies:
         return {**fields, "options": options}
 
     def _report(
-        self, analyzer: Analyzer, diagnostics: list[Any], place: Callable[[str], str], secrets: list[str]
+        self, analyzer: Analyzer, diagnostics: list[Any], place: Callable[[str], str], mask: Callable[[str], str]
     ) -> bool:
         mandatory = False
         for each in diagnostics:
@@ -133,11 +135,8 @@ class Policies:
             level: Literal["advisory", "mandatory"]
             level = "advisory" if levels[each.enforcementLevel] == "advisory" else "mandatory"
             mandatory = mandatory or level == "mandatory"
-            message = each.message
-            for secret in secrets:
-                message = message.replace(secret, "[secret]")
             known = (analyzer.name, analyzer.version, each.policyName)
-            self._emit(Violation(place(each.urn), *known, level, analyzer.severity(each), message))
+            self._emit(Violation(place(each.urn), *known, level, analyzer.severity(each), mask(each.message)))
         return mandatory
 
 
@@ -155,11 +154,11 @@ def _portable(value: Any, *, internal: bool = True) -> Any:
 
 
 def _secrets(value: Any, marked: bool = False) -> Iterator[str]:
-    """Texts inside of secrets; short ones would tear messages apart."""
+    """Texts inside of secrets."""
     if isinstance(value, Secret):
         yield from _secrets(value.value, True)
     elif isinstance(value, (dict, list)):
         for item in value.values() if isinstance(value, dict) else value:
             yield from _secrets(item, marked)
-    elif marked and isinstance(value, str) and len(value) > 2 and value.lower() not in ("true", "false"):
+    elif marked and isinstance(value, str):
         yield value

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from engine.deploy.execute import Executor, Stopped, is_default_provider
 from engine.deploy.paths import invert
 from engine.deploy.plugins import Providers
+from engine.deploy.scope import Scope
 from engine.deploy.state import State, now, repaired, secret_outputs
 from engine.deploy.values import same
 from engine.events import Operation, StepDone, StepFailed, StepStarted
@@ -19,14 +20,18 @@ from engine.provider import DiffResult
 class Refresh:
     """One pass over the base of the state, before (or instead of) everything else."""
 
-    def __init__(self, state: State, providers: Providers, executor: Executor, counted: bool) -> None:
-        self._state, self._providers, self._executor, self._counted = state, providers, executor, counted
+    def __init__(self, state: State, providers: Providers, executor: Executor, scope: Scope, counted: bool) -> None:
+        self._state, self._providers, self._executor = state, providers, executor
+        self._scope, self._counted = scope, counted
 
     def run(self, parallel: int) -> None:
         """Read all resources in parallel and start from what was found.  Raises Stopped when a read failed."""
         base = self._state.base
+        if unknown := self._scope.targets.unknown({old.urn for old in base}):
+            self._executor.fail(unknown)
+            raise Stopped
         with ThreadPoolExecutor(max_workers=max(parallel, 1), thread_name_prefix="refresh") as pool:
-            futures = [pool.submit(self._refresh, old) for old in base]
+            futures = [pool.submit(self._refresh if self._scope.includes(old) else _as_it_is, old) for old in base]
         failures = [future.exception() for future in futures]
         if any(failures):
             # What was read is kept: it is true of those resources, whatever became of the others.
@@ -82,3 +87,7 @@ class Refresh:
         # What would an update with an unchanged program do now?  The answer, turned round, is what has changed.
         diff = provider.diff(new.urn, new.id, new.inputs, new.outputs, old.inputs, old.ignore_changes)
         return ("update" if diff.changes else "same"), new, diff
+
+
+def _as_it_is(old: Resource) -> Resource | None:
+    return old

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import uuid
 from dataclasses import dataclass
@@ -10,11 +11,13 @@ from engine.deploy.deletions import Deletions
 from engine.deploy.execute import Executor, Step, Stopped
 from engine.deploy.goals import Goal
 from engine.deploy.identity import Identities, Problem
-from engine.deploy.options import Program
+from engine.deploy.options import Options, Program
 from engine.deploy.paths import differences, keep_old, with_replaces
+from engine.deploy.plan import Planner
 from engine.deploy.plugins import ManagedProvider, Providers, package_of, require
 from engine.deploy.policies import Policies
-from engine.deploy.state import State, now
+from engine.deploy.scope import Scope
+from engine.deploy.state import State, dependencies_of, now
 from engine.deploy.values import same, unknown_token
 from engine.model import PropertyMap, Resource, Secret
 from engine.provider import DiffResult, ProviderError
@@ -27,6 +30,7 @@ class Answer:
     urn: str
     id: str
     outputs: PropertyMap
+    unknown: bool = False  # there is no such resource, nor will there be: --target left it out
 
 
 class Generator:
@@ -36,6 +40,7 @@ class Generator:
         self,
         program: Program,
         config: dict[str, str | Secret],
+        options: Options,
         state: State,
         providers: Providers,
         executor: Executor,
@@ -45,6 +50,8 @@ class Generator:
         self._program, self._config, self._state = program, config, state
         self._providers, self._executor, self._deletions, self._policies = providers, executor, deletions, policies
         self._identities = Identities(program, state)
+        self.scope, self.planner = Scope(options), Planner(options.plan, options.planning)
+        self._staying = threading.RLock()
         self.goals: dict[str, Goal] = {}
         self.operated: set[str] = set()
         self._replaced: set[str] = set()
@@ -133,12 +140,17 @@ class Generator:
 
     def _advance(self, goal: Goal, old: Resource | None, new: Resource, provider: ManagedProvider | None) -> Answer:
         imported = False
+        if not self.scope.registers(new) and not (
+            old is not None and (old.external or old.urn in self._deletions.urns)
+        ):
+            return self._pass_over(old, new)
         if goal.custom and goal.import_id and provider is not None:
             known = (old.import_id or old.id) if old is not None else ""
             if old is None or old.external or known != goal.import_id:
                 old, imported = self._import(goal, old, new, provider), True
-        fresh = old is None or old.external or old.urn in self._deletions.urns
+        fresh = old is None or old.external or old.urn in self._deletions.urns or self._forced(old, new)
         new.inputs = self._check(goal, new, None if fresh else old, provider)
+        self.planner.goal(new.urn, goal, old, fresh, new.inputs)
         self._govern(goal, new)
         if old is None:
             return self._finish(new, [self._create(new, provider)])
@@ -183,12 +195,12 @@ class Generator:
                 raise Stopped
 
     def _diff(self, old: Resource, new: Resource, goal: Goal, provider: ManagedProvider | None) -> DiffResult:
+        if self._forced(old, new):
+            return DiffResult(True, ["id"])
         if new.deleted_with in self._replaced:
             return DiffResult(True, ["deletedWith"])
         if bool(old.provider) != bool(new.provider):
             return DiffResult(True, ["provider"])
-        if old.extra.get("taint"):
-            return DiffResult(True, ["id"])
         if provider is not None:
             return provider.diff(new.urn, old.id, old.inputs, old.outputs, new.inputs, goal.ignore_changes)
         if not new.is_provider:
@@ -198,11 +210,49 @@ class Generator:
         detailed = differences(before, after)
         return DiffResult(bool(detailed), detailed=detailed)
 
+    def _forced(self, old: Resource, new: Resource) -> bool:
+        return new.urn in self.scope.replace or bool(old.extra.get("taint"))
+
+    def _pass_over(self, old: Resource | None, new: Resource) -> Answer:
+        """Not a target: what exists stays the same, what does not is not created."""
+        if old is None:
+            self.scope.skipped.add(new.urn)
+            self._executor.run(Step("same", new.urn, copy.copy(new), new, recorded=False))
+            return Answer(new.urn, "", {}, unknown=True)
+        with self._staying:
+            if old.urn not in self.operated:
+                self._stay(old)
+            self._identities.seen.add(old.urn)
+        return Answer(old.urn, old.id, old.outputs if old.custom else {})
+
+    def _stay(self, old: Resource) -> None:
+        """Also what it depends on, which the program may no longer have: that has to stand before it in the state."""
+        with self._state.lock:
+            self._state.aliases.pop(old.urn, None)
+            self.operated.add(old.urn)
+            needed = [self._state.olds.get(urn) for urn in sorted(dependencies_of(old) - self.operated)]
+        for other in needed:
+            if other is not None and self._state.aliases.get(other.urn, other.urn) not in self.operated:
+                self._stay(other)
+        self.planner.step("same", old.urn)
+        self._executor.run(Step("same", old.urn, old, copy.copy(old)))
+
+    def permit(self, steps: list[Step]) -> None:
+        """Refuse, before anything is done, what needs a resource that --target left out, or is not planned."""
+        for step in steps:
+            for urn in sorted(dependencies_of(step.new) & self.scope.skipped) if step.new is not None else []:
+                self.scope.skipped.discard(urn)
+                message = f"Resource '{step.urn}' depends on '{urn}', which was not specified in --target list."
+                self._executor.complain(message, step.urn)
+            self.planner.step(step.op, step.urn)
+
     def _finish(self, new: Resource, steps: list[Step]) -> Answer:
         with self._state.lock:
             self.operated.add(new.urn)
+        self.permit(steps)
         for step in steps:
             self._executor.run(step)
+        self.planner.done(new)
         return Answer(new.urn, new.id, new.outputs if new.custom else {})
 
     # Steps
@@ -254,7 +304,8 @@ class Generator:
         with self._state.lock:
             self._replaced.add(new.urn)
         # What the check took over from the old resource does not belong to the new one.
-        new.inputs = self._check(goal, new, None, provider)
+        if not self._forced(old, new):
+            new.inputs = self._check(goal, new, None, provider)
         before = diff.delete_before_replace if goal.delete_before_replace is None else goal.delete_before_replace
         return self._finish(new, self._replacement(old, new, provider, diff, before))
 
@@ -317,6 +368,7 @@ class Generator:
                 old.delete = True
 
         op = "import" if old is None else "import-replacement"
+        self.planner.step(op, new.urn)
         self._executor.run(Step(op, new.urn, old, found, apply, finish=condemn, supersedes=False))  # type: ignore[arg-type]
         new.created, new.modified = found.created, found.modified
         return found

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from google.protobuf import struct_pb2
 
-from engine.model import UNKNOWN, PropertyMap, Reference, Secret
+from engine.model import UNKNOWN, PropertyMap, Reference, Secret, contains_secret
 
 signature: Final = "4dabf18193072939515e22adb298388d"
 secret_signature: Final = "1b47061264138c4ac30d75fd1eb44270"
@@ -142,17 +142,9 @@ def mark_like(values: PropertyMap, model: PropertyMap) -> PropertyMap:
         like = model[key]
         if isinstance(value, dict) and isinstance(like, dict):
             result[key] = mark_like(value, like)
-        elif _holds_secret(like):
+        elif contains_secret(like):
             result[key] = Secret(value)
     return result
-
-
-def _holds_secret(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(_holds_secret(item) for item in value.values())
-    if isinstance(value, list):
-        return any(_holds_secret(item) for item in value)
-    return isinstance(value, Secret)
 
 
 def same(left: Any, right: Any) -> bool:

@@ -134,8 +134,8 @@ class Board:
     def problems(self) -> int:
         return sum(1 for row in self.rows.values() if row.state == "failed")
 
-    def ordered(self) -> list[tuple[int, Row]]:
-        """(depth, row) in tree order: those that change, and their ancestors."""
+    def ordered(self) -> list[tuple[str, Row]]:
+        """(branch, row) in tree order: those that change, and their ancestors; ``branch`` is drawn before the type."""
         wanted: set[str] = set()
         for row in self.rows.values():
             if row.op != "same" or row.errors or row.warnings or row.urn == self.root:
@@ -148,12 +148,14 @@ class Board:
             if row.urn in wanted:
                 parent = row.parent if row.parent in wanted else "" if row.urn == self.root else self.root
                 children.setdefault(parent if parent in wanted else "", []).append(row)
-        result: list[tuple[int, Row]] = []
+        result: list[tuple[str, Row]] = []
 
-        def add(parent: str, depth: int) -> None:
-            for row in children.get(parent, []):
-                result.append((depth, row))
-                add(row.urn, depth + 1)
+        def add(parent: str, before: str, *, top: bool = False) -> None:
+            rows = children.get(parent, [])
+            for row in rows:
+                last = row is rows[-1]
+                result.append(("" if top else f"{before}{'└─' if last else '├─'} ", row))
+                add(row.urn, "" if top else f"{before}{'  ' if last else '│ '} ")
 
-        add("", 0)
+        add("", "", top=True)
         return result

@@ -34,20 +34,22 @@ class Digest:
                 self._refreshing.discard(event.urn)
                 if event.op in ("update", "delete"):
                     self._steps[f"{event.urn} refresh"] = _step(event, [])
-            elif (step := self._steps.get(f"{event.urn} {event.op}")) and event.new:
-                step["newState"] = state(event.new)  # a preview's outputs are known only now
         elif isinstance(event, StepFailed):
-            self._diagnostics.append({"urn": event.urn, "message": event.message, "severity": "error"})
+            self._diagnose(event.urn, "error", event.message)
         elif isinstance(event, Diagnostic):
             if not event.ephemeral and event.severity != "debug":
-                entry = {"urn": event.urn, "message": event.message, "severity": event.severity}
-                self._diagnostics.append({key: text for key, text in entry.items() if text})
+                self._diagnose(event.urn, event.severity, event.message)
         elif isinstance(event, Violation):  # the real CLI leaves them out: its preview fails without a word
             severity = "error" if event.level == "mandatory" else "warning"
             message = f"[{event.level}] {event.pack}@v{event.version} {event.policy}: {event.message}"
-            self._diagnostics.append({"urn": event.urn, "message": message, "severity": severity})
+            self._diagnose(event.urn, severity, message)
         elif isinstance(event, Finished):
             self._digest |= {"duration": int(event.seconds * 1e9), "changeSummary": event.changes}
+
+    def _diagnose(self, urn: str, severity: str, message: str) -> None:
+        prefix = "" if severity == "info" else f"{severity}: "
+        place = {"urn": urn} if urn else {}
+        self._diagnostics.append({**place, "message": f"{prefix}{message}\n", "severity": severity})
 
     def close(self) -> None:
         document = {
@@ -70,36 +72,42 @@ def _worth_showing(event: StepStarted) -> bool:
 def _step(event: StepStarted | StepDone, replaces: list[str]) -> dict[str, Any]:
     old, new = event.old, event.new
     step: dict[str, Any] = {"op": event.op, "urn": event.urn}
-    if provider := (new or old or Resource("", "", False)).provider:
+    if provider := (new or old or _nothing).provider:
         step["provider"] = provider
     if old:
         step["oldState"] = state(old)
     if new:
         step["newState"] = state(new)
-    if old and new and event.op != "same":
-        keys = [
-            key for key in sorted(old.inputs.keys() | new.inputs.keys()) if old.inputs.get(key) != new.inputs.get(key)
-        ]
-        step["diffReasons"] = [key for key in keys if not key.startswith("__")]
+    if reasons := differing(event.op, old, new):
+        step["diffReasons"] = reasons
     if replaces:
         step["replaceReasons"] = replaces
-    detailed = event.detailed
-    step["detailedDiff"] = (
-        None if detailed is None else {p: {"kind": k, "inputDiff": False} for p, k in detailed.items()}
-    )
+    step["detailedDiff"] = detailed(event, "kind")
     return step
+
+
+def differing(op: str, old: Resource | None, new: Resource | None) -> list[str]:
+    """Names of the inputs that differ."""
+    if old is None or new is None or op == "same":
+        return []
+    keys = sorted(old.inputs.keys() | new.inputs.keys())
+    return [key for key in keys if not key.startswith("__") and old.inputs.get(key) != new.inputs.get(key)]
+
+
+def detailed(event: StepStarted | StepDone, kind: str) -> dict[str, Any] | None:
+    """``detailedDiff``: by path; ``kind`` is what the kind is called there."""
+    if event.detailed is None:
+        return None
+    # A diff that the engine made itself compares inputs; the Docker provider's compares with what is there.
+    inputs = "::pulumi:providers:docker::" not in (event.new or event.old or _nothing).provider
+    return {path: {kind: each, "inputDiff": inputs} for path, each in event.detailed.items()}
 
 
 def state(resource: Resource) -> dict[str, Any]:
     """A resource as a checkpoint has it, secrets masked."""
-    text = codec.resource_to_json(resource, lambda _, values: codec.dumps(masked(values)))
+    text = codec.resource_to_json(resource, lambda _, values: codec.dumps(codec.encode(_masked(values), _never)))
     document: dict[str, Any] = json.loads(text)
     return document
-
-
-def masked(values: Any) -> Any:
-    """Property values as a checkpoint has them, secrets masked."""
-    return codec.encode(_masked(values), _never)
 
 
 def _masked(value: Any) -> Any:
@@ -114,3 +122,6 @@ def _masked(value: Any) -> Any:
 
 def _never(_: str) -> dict[str, Any]:
     raise AssertionError("secrets are masked before they are encoded")
+
+
+_nothing = Resource("", "", False)

@@ -6,7 +6,8 @@ import json
 import time
 from typing import Any, TextIO
 
-from engine.display.digest import masked, state
+from engine.backend import codec
+from engine.display.digest import detailed, differing
 from engine.events import (
     Diagnostic,
     Event,
@@ -19,7 +20,9 @@ from engine.events import (
     StepStarted,
     Violation,
 )
-from engine.model import Resource
+from engine.model import PropertyMap, Resource
+
+_physical = ("delete-replaced", "discard-replaced", "refresh")  # steps that no line of the program stands for
 
 
 class Stream:
@@ -31,10 +34,11 @@ class Stream:
             self._preview = event.preview
             self._say("preludeEvent", {"config": event.config})
         elif isinstance(event, StepStarted):
-            metadata = _metadata(event.op, event.urn, event.old, event.new) | {"detailedDiff": event.detailed}
+            metadata = _metadata(event.op, event.urn, event.old, event.new) | _difference(event)
             self._say("resourcePreEvent", {"metadata": metadata, **({"planning": True} if self._preview else {})})
         elif isinstance(event, StepDone):
-            self._say("resOutputsEvent", {"metadata": _metadata(event.op, event.urn, event.old, event.new)})
+            metadata = _metadata(event.op, event.urn, event.old, event.new) | _difference(event)
+            self._say("resOutputsEvent", {"metadata": metadata})
         elif isinstance(event, OutputsRegistered):
             self._say("resOutputsEvent", {"metadata": _metadata("same", event.urn, event.old, event.new)})
         elif isinstance(event, StepFailed):
@@ -49,7 +53,7 @@ class Stream:
             level = {"enforcementLevel": event.level, **({"severity": event.severity} if event.severity else {})}
             self._say("policyEvent", {**_policy(event), "message": f"{event.message}\n", "color": "never", **level})
         elif isinstance(event, Remediation):
-            values = {"before": masked(event.before), "after": masked(event.after)}
+            values = {"before": _blinded(event.before), "after": _blinded(event.after)}
             self._say("policyRemediationEvent", {**_policy(event), "color": "raw", **values})
         elif isinstance(event, Finished):
             summary = {"maybeCorrupt": False, "durationSeconds": int(event.seconds), "resourceChanges": event.changes}
@@ -74,9 +78,40 @@ class Stream:
 
 
 def _metadata(op: str, urn: str, old: Resource | None, new: Resource | None) -> dict[str, Any]:
-    provider = (new or old or Resource("", "", False)).provider
-    states = {"old": state(old) if old else None, "new": state(new) if new else None}
-    return {"op": op, "urn": urn, "type": urn.split("::")[2].rsplit("$", 1)[-1], **states, "provider": provider}
+    type, provider = urn.split("::")[2].rsplit("$", 1)[-1], (new or old or Resource("", "", False)).provider
+    logical = {} if "replacement" in op or op in _physical else {"logical": True}
+    states = {"old": _state(old), "new": _state(new)}
+    return {"op": op, "urn": urn, "type": type, **states, "detailedDiff": None, **logical, "provider": provider}
+
+
+def _difference(event: StepStarted | StepDone) -> dict[str, Any]:
+    keys = {"keys": event.replaces} if isinstance(event, StepStarted) and event.replaces else {}
+    diffs = {"diffs": names} if (names := differing(event.op, event.old, event.new)) else {}
+    return {**keys, **diffs, "detailedDiff": detailed(event, "diffKind")}
+
+
+def _state(resource: Resource | None) -> dict[str, Any] | None:
+    """``apitype.StepEventStateMetadata``; what is false or empty is left out, as there."""
+    if resource is None:
+        return None
+    flags = {"custom": resource.custom, "delete": resource.delete, "protect": resource.protect}
+    flags |= {"external": resource.external, "retainOnDelete": resource.retain_on_delete}
+    return {
+        "type": resource.type,
+        "urn": resource.urn,
+        **{name: True for name, on in flags.items() if on},
+        "id": resource.id,
+        "parent": resource.parent,
+        "inputs": _blinded(resource.inputs),
+        "outputs": _blinded(resource.outputs),
+        "provider": resource.provider,
+        **({"initErrors": resource.init_errors} if resource.init_errors else {}),
+    }
+
+
+def _blinded(values: PropertyMap) -> Any:
+    """Property values with secrets marked, and masked."""
+    return codec.encode(values, lambda _: {"ciphertext": "[secret]"})
 
 
 def _policy(event: Violation | Remediation) -> dict[str, Any]:

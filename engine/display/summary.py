@@ -39,7 +39,8 @@ def summary(board: Board, color: bool, *, all_diagnostics: bool = True, diff: bo
         if diff:
             yield from loaded(packs, color)
         yield ""
-    yield f"{words.paint('Duration:', 'magenta', color)} {words.duration(finished.seconds)}"
+    if not board.preview:
+        yield f"{words.paint('Duration:', 'magenta', color)} {words.duration(finished.seconds)}"
 
 
 def text(line: Line, color: bool) -> str:

@@ -57,29 +57,49 @@ class Tree:
             busy = [item for item in ordered if item[1].state in ("running", "failed")]
             ordered = (busy + [item for item in ordered if item not in busy][::-1])[:room]
         cells = [("", "", "Type", "Name", "Plan" if preview else "Status", "Info")]
-        for depth, row in ordered:
-            indent = "   " * (depth - 1) + "└─ " if depth else ""
+        for branch, row in ordered:
             status = row.status(preview, row.whole)
             if row.state == "running" and not preview and row.op != "same":
                 status += f" ({time.monotonic() - row.began:.0f}s)"
             style = "red" if row.state == "failed" else words.colour(row.whole)
-            type = indent + words.short_type(row.type)
+            type = branch + words.short_type(row.type)
             cells.append((style, words.symbol(row.whole), type, row.name, status, _info(row, final)))
-        widths = [max(len(cell[column]) for cell in cells) for column in range(2, 5)]
+        width = self._console.width
+        longest = [max(len(cell[column]) for cell in cells) for column in range(2, 6)]
+        widths = _fitted(longest[:3], longest[3] + 2, width)
+        used = 5 + sum(widths) + 2 * 2
         table = Text(no_wrap=not final, overflow="ellipsis")
         for index, (style, sign, type, name, status, info) in enumerate(cells):
             line = Text.assemble(
                 (f" {sign:<2}  ", style),
-                f"{type:<{widths[0]}}  {name:<{widths[1]}}  ",
+                f"{_cut(type, widths[0])}  {_cut(name, widths[1])}  ",
                 (f"{status:<{widths[2]}}", style),
-                f"  {info}" if info else "",
                 style="" if index else "bold",
             )
+            if info and (not final or used + 2 + len(info) <= width):
+                line.append(f"  {info}")
+            elif info and index:  # what stays on the screen is told in full, below its row
+                line.append(f"\n{' ' * 9}{info}")
+            line.rstrip()
             if not final:
-                line.truncate(self._console.width, overflow="ellipsis")
+                line.truncate(width, overflow="ellipsis")
             table.append_text(line).append("\n")
         table.rstrip()
         return table
+
+
+def _fitted(widths: list[int], info: int, room: int) -> list[int]:
+    """Widths of type, name and status: the status is always seen, and types and names keep what they can."""
+    # A narrow terminal has room for a sign that there is more, a wide one for the beginning.
+    left = max(room - 5 - 2 * 2 - widths[2] - min(info, room // 4 if room >= 100 else 3), 24)
+    if widths[0] + widths[1] > left:
+        name = min(widths[1], max(left - widths[0], left // 3))
+        widths = [min(widths[0], left - name), name, widths[2]]
+    return widths
+
+
+def _cut(text: str, width: int) -> str:
+    return text.ljust(width) if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _info(row: Row, final: bool) -> str:

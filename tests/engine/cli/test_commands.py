@@ -47,9 +47,10 @@ def test_version_says_which_engine_and_loads_nothing_heavy(empty: Pulumi) -> Non
     ("args", "code", "message"),
     [
         (["up", "--nonsense"], 2, "unknown flag: --nonsense; see `pulumi up --help`"),
-        (["up", "--target", "x"], 2, "--target is a flag of Pulumi's CLI that the embedded engine does not have"),
-        (["up", "-t", "x"], 2, "-t is a flag of Pulumi's CLI"),
-        (["preview", "--save-plan=x"], 2, "--save-plan is a flag of Pulumi's CLI"),
+        (["up", "--exclude", "x"], 2, "--exclude is a flag of Pulumi's CLI that the embedded engine does not have"),
+        (["up", "-c", "x"], 2, "-c is a flag of Pulumi's CLI"),
+        (["preview", "--import-file=x"], 2, "--import-file is a flag of Pulumi's CLI"),
+        (["up", "--yes", "--plan", "nothing.json"], 2, "nothing.json is no plan"),
         (["watch"], 2, "`pulumi watch` is a command of Pulumi's CLI that the embedded engine does not have"),
         (["frobnicate"], 2, "No such command 'frobnicate'"),
         (["up", "--yes=perhaps"], 2, "invalid value 'perhaps' for --yes: write true or false"),

@@ -79,7 +79,8 @@ def test_up_previews_then_does(pulumi: Pulumi, played: Played) -> None:
     assert text.index("Previewing update (dev):") < text.index("+ 1 to create") < text.index("Updating (dev):")
     assert "+ token: [secret]" in text
     assert "hush" not in text + pulumi.state.read_text(encoding="utf-8")
-    assert [options for options, _ in played.calls] == [Options("preview", True, 4), Options("update", True, 4)]
+    told = [(options.verb, options.refresh, options.parallel, options.preview) for options, _ in played.calls]
+    assert told == [("preview", True, 4, True), ("update", True, 4, False)]
     assert played.calls[0][1] == {"small:a": "1", "small:b": Secret("hush")}
     assert played.locked == [1, 1]
     assert locks.read(pulumi.root / ".pulumi/locks/organization/small/dev") == []
@@ -162,16 +163,31 @@ def test_the_preview_of_a_refresh_saves_nothing(pulumi: Pulumi, played: Played, 
     assert stack_urn in pulumi.state.read_text(encoding="utf-8")
 
 
-def test_the_preview_of_a_destruction_lists_what_goes(pulumi: Pulumi, played: Played, answers: list[str]) -> None:
-    pulumi.ok("up", "-y", "-f")
-    played.calls.clear()
+def test_the_preview_of_a_destruction_is_one_that_is_not_done(
+    pulumi: Pulumi, played: Played, answers: list[str]
+) -> None:
     answers[:] = ["no"]
-    done = pulumi.refused("destroy")
-    assert " -  pulumi:pulumi:Stack small-dev delete\n" in done.out
-    assert "- 1 to delete" in done.out
-    assert played.calls == []
+    pulumi.refused("destroy")
+    pulumi.ok("destroy", "--preview-only")
     pulumi.ok("destroy", "-y", "-f")
-    assert [options.verb for options, _ in played.calls] == ["destroy"]
+    assert [(options.verb, options.dry_run) for options, _ in played.calls] == [
+        ("destroy", True),
+        ("destroy", True),
+        ("destroy", False),
+    ]
+
+
+def test_what_is_asked_for_reaches_the_engine(pulumi: Pulumi, played: Played) -> None:
+    pulumi.ok(
+        "up", "-y", "-f", "-t", "a", "--target=b*", "--target-dependents", "--replace", "c", "--target-replace", "d"
+    )
+    (options, _), *_ = played.calls
+    assert (options.targets, options.target_dependents, options.replace) == (("a", "b*", "d"), True, ("c", "d"))
+
+
+def test_changes_that_nobody_expected(pulumi: Pulumi, played: Played) -> None:
+    done = pulumi("up", "-y", "-f", "--expect-no-changes")
+    assert (done.code, done.err) == (7, "error: no changes were expected for update but changes were proposed\n")
 
 
 @pytest.mark.parametrize("verb", ["up", "preview", "refresh", "destroy"])

@@ -180,7 +180,7 @@ def test_files_that_were_cut_short(stack: Stack) -> None:
     lock.write_text('{"pid": 1, "us')
     code, text = stack("up", "--yes", "--skip-preview")
     assert code != 0, "it may still be being written"
-    assert f"half written\nWait for it to end, or, when that process is gone, run `pulumi cancel" in text
+    assert "half written\nWait for it to end, or, when that process is gone, run `pulumi cancel" in text
     os.utime(lock, (0, 0))
     text = stack.up()
     assert "removed the lock of a process that left" in text

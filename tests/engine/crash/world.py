@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -149,6 +150,7 @@ class World:
     fresh: int = 0  # never goes back: what replaces a thing must not have the id of one that still has to go
     kills: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
+    warned: set[str] = field(default_factory=set)  # resources whose creation was said to have an unknown outcome
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -177,12 +179,18 @@ class World:
     def run(self, *words: str) -> str:
         """A command that must succeed."""
         while True:
-            code, text = self.start(*words).wait(), (self.folder / "log").read_text()
+            code, text = self.start(*words).wait(), self.log()
             if code and "cannot be reached" in text:
                 docker("info")  # which waits for the daemon
                 continue
             assert code == 0, f"{' '.join(words)} (seed {self.seed}, kill {self.kills}):\n{text}"
             return text
+
+    def log(self) -> str:
+        """What the last command printed."""
+        text = (self.folder / "log").read_text()
+        self.warned.update(re.findall(r"::([^:]+), interrupted while creating", text))
+        return text
 
     def operate(self, verb: str) -> str:
         began = time.monotonic()
@@ -203,6 +211,7 @@ class World:
         time.sleep(self.random.uniform(0.15, 1.0) * length)
         process.send_signal(signal.SIGKILL)
         killed = process.wait() == -signal.SIGKILL
+        self.log()
         self.kills += killed
         self.seconds[verb] = length * (1.0 if killed else 0.9)
         self.no_process_is_left()
@@ -212,6 +221,7 @@ class World:
         """Kill the engine right before or after it writes the state for the ``number``-th time."""
         process = self.start(verb, "--yes", "--skip-preview", engine=("-c", DYING, str(number), moment))
         killed = process.wait() == -signal.SIGKILL
+        self.log()
         assert killed or process.returncode == 0, self.where
         self.kills += killed
         self.no_process_is_left()
@@ -260,8 +270,7 @@ class World:
 
     @property
     def where(self) -> str:
-        log = (self.folder / "log").read_text()
-        return f"(seed {self.seed}, kill {self.kills}, turn {self.turn}, {self.folder})\n{log}"
+        return f"(seed {self.seed}, kill {self.kills}, turn {self.turn}, {self.folder})\n{self.log()}"
 
     def state(self) -> list[Any]:
         path, name = self.folder / ".pulumi/stacks/crash/dev.json", "organization/crash/dev"
@@ -303,6 +312,12 @@ class World:
             "c-k": ("k", turn),
             f"d-of-b-a-{kind}": (f"of-b-a-{kind}", turn % 3),
         }
+        for path in (self.folder / "things").iterdir():
+            # Nobody but a person can tell what became of an interrupted creation that the program no longer wants
+            # in that form; the engine has to name it, and that is what this person goes by.
+            if path.name not in wanted and path.name.split("-")[0] in self.warned:
+                path.unlink()
+        self.warned.clear()
         things = {path.name: json.loads(path.read_text()) for path in (self.folder / "things").iterdir()}
         assert {name: (thing["kind"], thing["size"]) for name, thing in things.items()} == wanted, self.where
         hidden = [path for path in (self.folder / ".pulumi").rglob(".*") if path.is_file()]

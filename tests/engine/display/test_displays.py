@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from engine.display import show
 from engine.display.diff import Differ
-from engine.events import Diagnostic, Event, Finished, Started, StepDone, StepStarted
+from engine.events import Diagnostic, Event, Finished, Started, StepDone, StepStarted, Violation
 from engine.model import Resource
 
 Story = Callable[[bool], list[Event]]
@@ -138,15 +139,16 @@ def test_colours_where_they_are_wanted(story: Story) -> None:
     assert "\033[32m" in told(story(True), color=True)
 
 
-def test_the_tree_of_a_terminal(story: Story) -> None:
+def test_the_tree_of_a_terminal(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     text = told(story(False), live=True)
     expected = [
         "     Type                                       Name       Status",
         "     pulumi:pulumi:Stack                        berth-dev",
-        " +   ├".replace("├", "└") + "─ berth:platform:Network                  plane      created (0.0s)",
-        " +      └─ docker:index:Network                 inside     created (1.2s)",
-        " ~   └─ pulumi-python:dynamic/berth:AccessList  list       updated (1m15s)      [diff: ~entries]; 1 warning",
-        " +-  └─ a:b:C                                   node       replaced (1.0s)      [diff: ~kind]",
+        " +   ├─ berth:platform:Network                  plane      created (0.0s)",
+        " +   │  └─ docker:index:Network                 inside     created (1.2s)",
+        " ~   ├─ pulumi-python:dynamic/berth:AccessList  list       updated (1m15s)      [diff: ~entries]; 1 warning",
+        " +-  ├─ a:b:C                                   node       replaced (1.0s)      [diff: ~kind]",
         " -   └─ a:b:C                                   gone       **deleting failed**  1 error",
     ]
     final = text[text.rindex("     Type") :].splitlines()
@@ -154,6 +156,52 @@ def test_the_tree_of_a_terminal(story: Story) -> None:
     assert final[0].startswith(expected[0])
     assert "a:b:C                                   same" not in text
     assert "than the list" in text
+
+
+def test_json_lines_have_pulumis_shape(story: Story) -> None:
+    out = io.StringIO()
+    display = show(out, live=False, color=False, diff=False, json="stream")
+    violation = Violation("urn:pulumi:dev::berth::a:b:C::node", "rules", "1.2.3", "size", "mandatory", "low", "no")
+    *events, finished = story(False)
+    assert isinstance(finished, Finished)
+    for event in [*events, violation, replace(finished, packs=(("rules", "1.2.3", "../rules"),))]:
+        display(event)
+    display.close()
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [line["sequence"] for line in lines] == list(range(len(lines)))
+    told = [(kind, line[kind]) for line in lines for kind in line.keys() - {"sequence", "timestamp"}]
+    update = next(
+        each["metadata"] for kind, each in told if kind == "resourcePreEvent" and each["metadata"].get("diffs")
+    )
+    assert set(update) == {"op", "urn", "type", "old", "new", "diffs", "detailedDiff", "logical", "provider"}
+    assert update["detailedDiff"] == {"entries": {"diffKind": "update", "inputDiff": True}}
+    assert set(update["new"]) >= {"type", "urn", "custom", "id", "parent", "inputs", "outputs", "provider"}
+    assert dict(told)["policyEvent"] == {
+        "resourceUrn": violation.urn,
+        "policyName": "size",
+        "policyPackName": "rules",
+        "policyPackVersion": "1.2.3",
+        "policyPackVersionTag": "1.2.3",
+        "message": "no\n",
+        "color": "never",
+        "enforcementLevel": "mandatory",
+        "severity": "low",
+    }
+    assert dict(told)["summaryEvent"]["PolicyPacks"] == {"rules|local|../rules": "1.2.3"}
+    assert told[-1] == ("cancelEvent", {})
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_a_narrow_terminal_still_shows_how_it_went(story: Story, monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = told(story(False), live=True)
+    rows = text[text.rindex("     Type") :].split("\n\n")[0].splitlines()
+    assert all(len(row) <= columns for row in rows)
+    assert [row.rstrip().rpartition("  ")[2] for row in rows if "list" in row or "gone" in row] == [
+        "updated (1m15s)",
+        "**deleting failed**",
+    ]
+    assert "         [diff: ~entries]; 1 warning" in rows  # below its row, as it does not fit beside it
 
 
 def test_json_has_pulumis_shape(story: Story) -> None:
@@ -172,7 +220,7 @@ def test_json_has_pulumis_shape(story: Story) -> None:
     ]
     update = document["steps"][3]
     assert update["diffReasons"] == ["entries"]
-    assert update["detailedDiff"] == {"entries": {"kind": "update", "inputDiff": False}}
+    assert update["detailedDiff"] == {"entries": {"kind": "update", "inputDiff": True}}
     assert update["oldState"]["inputs"]["entries"] == {"1": {"owner": "0x1"}, "2": {"owner": "0x2"}}
     assert document["steps"][2]["newState"]["inputs"]["password"] == "[secret]"
     assert document["steps"][5]["replaceReasons"] == ["kind"]

@@ -1,0 +1,195 @@
+"""A plan: what a preview said would be done, to which an update can be held (``--save-plan``, ``--plan``).
+
+Its entries have the shape of Pulumi's plan files (``apitype.ResourcePlanV1``), with values instead of JSON.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from engine.deploy.goals import Goal
+from engine.deploy.identity import Problem
+from engine.deploy.values import same, unknown_token
+from engine.model import UNKNOWN, PropertyMap, Resource, Secret
+
+# Options that have to be as planned, and what they are called where the name alone would not tell.
+_options: Final = {
+    "custom": "resource kind",
+    "parent": "",
+    "protect": "",
+    "deleteBeforeReplace": "",
+    "id": "importID",
+    "customTimeouts": "",
+    "ignoreChanges": "",
+    "additionalSecretOutputs": "",
+    "dependencies": "",
+    "structuredAliases": "aliases",
+}
+_lesser: Final = {
+    "create": ("same",),
+    "update": ("same",),
+    "replace": ("same", "update"),
+    "create-replacement": ("same", "update"),
+    "delete-replaced": ("same", "update"),
+}
+
+
+@dataclass
+class Entry:
+    """``goal`` None: the resource shall be deleted."""
+
+    goal: dict[str, Any] | None = None
+    ops: list[str] = field(default_factory=list)
+    outputs: PropertyMap = field(default_factory=dict)
+
+
+Plan = dict[str, Entry]  # by URN
+
+
+class Planner:
+    """Holds an operation to the plan ``allowed``, and makes one when ``making``.  Raises :class:`Problem`."""
+
+    def __init__(self, allowed: Plan | None, making: bool) -> None:
+        self._allowed = copy.deepcopy(allowed)
+        self.made: Plan | None = {} if making else None
+
+    def goal(self, urn: str, goal: Goal, old: Resource | None, fresh: bool, inputs: PropertyMap) -> None:
+        """``fresh``: what is ``old`` does not count (it is replaced, or gone)."""
+        if self.made is not None:
+            olds = {} if fresh or old is None else old.inputs
+            self.made.setdefault(urn, Entry()).goal = _described(goal, _changes(olds, inputs))
+        if self._allowed is None or (urn not in self._allowed and old is None):
+            return
+        planned = self._allowed[urn].goal if urn in self._allowed else old and _unchanged(old)
+        if not planned:
+            raise Problem(f"resource {urn} violates plan: resource unexpectedly not deleted", urn)
+        if why := _violation(planned, _described(goal, {})):
+            raise Problem(f"resource {urn} violates plan: {why}", urn)
+        if why := _differences(planned.get("inputDiff") or {}, old.inputs if old else {}, inputs):
+            raise Problem(f"resource {urn} violates plan: properties changed: {why}", urn)
+
+    def step(self, op: str, urn: str) -> None:
+        if op.startswith("read"):
+            return  # what is only looked up is not planned
+        if self.made is not None:
+            self.made.setdefault(urn, Entry()).ops.append(op)
+        if self._allowed is None:
+            return
+        entry = self._allowed.get(urn, Entry(ops=["same"]))
+        if not entry.ops:
+            raise Problem(f"{op} is not allowed by the plan: no more steps were expected for this resource", urn)
+        planned = entry.ops.pop(0)
+        if op != planned and op not in _lesser.get(planned, ()):
+            raise Problem(f"{op} is not allowed by the plan: this resource is constrained to {planned}", urn)
+
+    def done(self, new: Resource) -> None:
+        if self.made is not None and new.urn in self.made:
+            self.made[new.urn].outputs = new.outputs
+
+    def outputs(self, urn: str, olds: PropertyMap, news: PropertyMap) -> None:
+        """Of a component or the stack."""
+        if self.made is not None and (made := self.made[urn]).goal is not None:
+            made.goal["outputDiff"], made.outputs = _changes(olds, news), news
+        if self._allowed is None:
+            return
+        goal = self._allowed[urn].goal if urn in self._allowed else None
+        if goal is None:
+            raise Problem(f"no plan for resource {urn}", urn)
+        if why := _differences(goal.get("outputDiff") or {}, olds, news):
+            raise Problem(f"resource violates plan: properties changed: {why}", urn)
+
+    def unmet(self, known: set[str]) -> list[str]:
+        """URNs whose planned steps were not seen; a deletion of what is gone already was not needed."""
+        left = {urn: entry.ops for urn, entry in (self._allowed or {}).items() if entry.ops}
+        return [urn for urn, ops in left.items() if ops != ["delete"] or urn in known]
+
+
+def _described(goal: Goal, changes: dict[str, Any]) -> dict[str, Any]:
+    aliases = []
+    for alias in map(asdict, goal.aliases):
+        names = {"urn": "URN", "no_parent": "NoParent"}
+        aliases.append({names.get(key) or key.title(): value for key, value in alias.items()})
+    return {
+        "type": goal.type,
+        "name": goal.name,
+        "custom": goal.custom,
+        "inputDiff": changes,
+        "outputDiff": {},
+        "parent": goal.parent,
+        "protect": bool(goal.protect),
+        "dependencies": goal.dependencies,
+        "provider": goal.provider,
+        "propertyDependencies": goal.property_dependencies,
+        "deleteBeforeReplace": goal.delete_before_replace,
+        "ignoreChanges": goal.ignore_changes,
+        "additionalSecretOutputs": goal.additional_secret_outputs,
+        "structuredAliases": aliases,
+        "id": goal.import_id,
+        "customTimeouts": goal.custom_timeouts,
+    }
+
+
+def _unchanged(old: Resource) -> dict[str, Any]:
+    """What is allowed for a resource that the plan does not know: to stay as it is."""
+    goal = Goal(old.type, old.name, old.custom, {}, old.parent, old.provider)
+    goal.protect, goal.dependencies, goal.property_dependencies = old.protect, old.dependencies, {}
+    goal.additional_secret_outputs, goal.custom_timeouts = old.additional_secret_outputs, old.custom_timeouts
+    return _described(goal, {})
+
+
+def _violation(planned: dict[str, Any], actual: dict[str, Any]) -> str:
+    reference = planned.get("provider") or ""
+    if reference != actual["provider"]:
+        urn, _, id = reference.rpartition("::")
+        if id != unknown_token or urn != actual["provider"].rpartition("::")[0]:
+            return f"provider changed (expected {reference})"
+    for name, shown in _options.items():
+        want, have = planned.get(name), actual[name]
+        if isinstance(have, list):
+            want, have = (sorted(map(str, some or [])) for some in (want, have))
+        if want != have and (want or have or name == "deleteBeforeReplace"):
+            return f"{shown or name} changed (expected {want})"
+    for key, urns in (planned.get("propertyDependencies") or {}).items():
+        if key in actual["propertyDependencies"] and set(urns) != set(actual["propertyDependencies"][key]):
+            return f"dependencies for {key} changed (expected {sorted(urns)})"
+    return ""
+
+
+def _changes(olds: PropertyMap, news: PropertyMap) -> dict[str, Any]:
+    adds = {key: value for key, value in news.items() if key not in olds}
+    updates = {key: value for key, value in news.items() if key in olds and not same(olds[key], value)}
+    deletes = [key for key in olds if key not in news]
+    return {name: found for name, found in (("adds", adds), ("updates", updates), ("deletes", deletes)) if found}
+
+
+def _differences(planned: dict[str, Any], olds: PropertyMap, news: PropertyMap) -> str:
+    """What is not as planned.  A planned change may have been made already; a value unknown then may be any."""
+    adds, updates, deletes = planned.get("adds") or {}, planned.get("updates") or {}, planned.get("deletes") or []
+    found = []
+    for key in sorted({*olds, *news, *adds, *updates}):
+        expected = adds.get(key, updates.get(key))
+        is_planned = key in adds or key in updates
+        if key not in news:
+            fine = expected is UNKNOWN if is_planned else key in deletes or key not in olds
+        elif is_planned:
+            fine = _matches(expected, news[key]) and not (key in updates and key not in olds)
+        else:
+            fine = key not in deletes and key in olds and _matches(olds[key], news[key])
+        if not fine:
+            wanted = repr(expected) if is_planned else "deleted" if key in deletes else "unchanged"
+            found.append(f"{key} (planned: {wanted}, now: {repr(news[key]) if key in news else 'none'})")
+    return ", ".join(found)
+
+
+def _matches(expected: Any, actual: Any) -> bool:
+    if expected is UNKNOWN or actual is UNKNOWN:
+        return True
+    if isinstance(expected, Secret) and isinstance(actual, Secret):
+        return _matches(expected.value, actual.value)
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        return expected.keys() == actual.keys() and all(_matches(expected[key], actual[key]) for key in expected)
+    if isinstance(expected, list) and isinstance(actual, list):
+        return len(expected) == len(actual) and all(map(_matches, expected, actual))
+    return same(expected, actual)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,8 @@ class AccessControl(Component):
             except ChainError as error:
                 raise pulumi.RunError(str(error)) from error  # shown as it is, without a traceback
             pulumi.log.info(said, self)
+            if access.left_out:
+                pulumi.log.warn(_full(access.left_out, args.access.tunnel_subnet), self)
             return inputs_of(access)
 
         # The code hash is known once there is code: until then there is nothing to read.
@@ -83,6 +86,14 @@ def _read(args: AccessControlArgs, registry: str, pin: Path | None, preview: boo
 
 def _count(passes: int) -> str:
     return "1 pass" if passes == 1 else f"{passes} passes"
+
+
+def _full(tokens: tuple[int, ...], subnet: IPv4Network) -> str:
+    named = ", ".join(map(str, tokens[:20])) + (", ..." if len(tokens) > 20 else "")
+    return (
+        f"{_count(len(tokens))} without an address in {subnet}, left out: {named}. Reclaim slots of passes that no "
+        "longer count (KeyRegistry.reclaim), or set a larger berth:access.tunnelSubnet, which moves every address"
+    )
 
 
 def _require_canonical(endpoint: Endpoint, pin: Pin) -> None:

@@ -125,7 +125,8 @@ class WireGuardNode(Component):
             devices=[
                 docker.ContainerDeviceArgs(host_path="/dev/net/tun", container_path="/dev/net/tun", permissions="rwm")
             ],
-            sysctls={"net.ipv4.ip_forward": "1"},
+            # Strict reverse path: what claims an address of another interface is dropped before any rule.
+            sysctls={"net.ipv4.ip_forward": "1", "net.ipv4.conf.all.rp_filter": "1"},
             tmpfs={
                 "/run/wireguard": "rw,noexec,nosuid,nodev,size=1m,mode=700",
                 "/tmp": "rw,noexec,nosuid,nodev,size=16m",

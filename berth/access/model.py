@@ -72,12 +72,16 @@ def peers_digest(peers: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True)
 class AccessList:
-    """Every pass that counts at ``block``, in order of tokens; ``registry`` is the KeyRegistry's address."""
+    """Every pass that counts at ``block``, in order of tokens; ``registry`` is the KeyRegistry's address.
+
+    ``left_out``: tokens that count too but whose slot has no address in the tunnel's subnet; not in the digest.
+    """
 
     chain_id: int
     registry: str
     block: Block
     entries: tuple[Entry, ...] = field(repr=False)
+    left_out: tuple[int, ...] = ()
 
     @cached_property
     def digest(self) -> str:

@@ -21,7 +21,7 @@ from berth.access.errors import (
     WrongChain,
 )
 from berth.access.model import AccessList, Block, Entry
-from berth.access.tunnel import address_of
+from berth.access.tunnel import address_of, slots
 from berth.chain.endpoint import Endpoint, Finality
 from berth.chain.hashing import normalize_address
 from berth.chain.key_registry import KeyRegistry, MalformedPage, Page, Peer
@@ -56,9 +56,12 @@ def read_access_list(
     for page in _pages(KeyRegistry(endpoint, registry), block, rows):
         peers += page.peers
     _check_unique(peers, block)
-    entries = [Entry(peer.token, peer.holder, peer.key, address_of(subnet, peer.slot)) for peer in peers]
+    # A full subnet keeps new passes out.  It must not stop the list: then nobody could be removed any more either.
+    last = slots(subnet)
+    entries = [Entry(p.token, p.holder, p.key, address_of(subnet, p.slot)) for p in peers if p.slot <= last]
     entries.sort(key=lambda entry: entry.token)
-    return AccessList(endpoint.chain_id, registry, block, tuple(entries))
+    left_out = tuple(sorted(peer.token for peer in peers if peer.slot > last))
+    return AccessList(endpoint.chain_id, registry, block, tuple(entries), left_out)
 
 
 def require_not_older(endpoint: Endpoint, block: Block, known: Block) -> None:

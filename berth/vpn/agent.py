@@ -106,6 +106,8 @@ class Agent:
             newer = self._newer_than(digest, block)
             if newer is None:
                 access = self._source.read(digest, block)
+                if access.left_out:
+                    self._log.warning("passes without an address in the tunnel's subnet", tokens=access.left_out[:20])
                 outcome = self._install(Stored(access, self._source.genesis()))
             else:
                 self._node.ensure()

@@ -22,11 +22,11 @@ from berth.access.errors import (
     InconsistentList,
     NoContract,
     OlderBlock,
-    SubnetTooSmall,
     WrongChain,
 )
-from berth.access.model import Block
+from berth.access.model import Block, digest_of
 from berth.access.read import read_access_list
+from berth.access.tunnel import slots
 from berth.chain.endpoint import Endpoint
 from berth.chain.hashing import keccak
 
@@ -294,9 +294,14 @@ def test_the_same_block_again_is_not_older() -> None:
     assert read_access_list(Registry(passes(3)), registry, subnet, not_before=head).block == head
 
 
-def test_a_slot_outside_the_subnet_fails_the_read() -> None:
-    with pytest.raises(SubnetTooSmall, match="slot 6 has no address"):
-        read_access_list(Registry(passes(10)), registry, IPv4Network("10.77.0.0/29"))
+def test_slots_outside_the_subnet_are_left_out_and_named() -> None:
+    """A full subnet must not keep anybody from being removed."""
+    small = IPv4Network("10.77.0.0/29")
+    access = read_access_list(Registry(passes(10)), registry, small)
+    assert len(access.entries) == slots(small)
+    assert len(access.left_out) == 10 - slots(small)
+    assert not set(access.left_out) & set(access.by_token)
+    assert access.digest == digest_of(access.entries)
 
 
 @pytest.mark.parametrize("text", ["", "0x12", "registry"])

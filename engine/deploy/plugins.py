@@ -170,6 +170,7 @@ class Providers:
     ) -> None:
         self._program, self._config, self._state = program, config, state
         self._worker, self._emit = worker, emit
+        self._preview = options.preview
         self._builtin = BuiltinProvider(options.stack_outputs, news)
         self._lock = threading.Lock()
         self._known: dict[str, ManagedProvider] = {}
@@ -191,7 +192,11 @@ class Providers:
         """``resource`` (a provider with its id) can be referred to from now on."""
         package = package_of(resource.type)
         require(package)
-        make = {"docker": _docker, "pulumi": lambda: self._builtin}.get(package, self._dynamic)
+        builtin: dict[str, Callable[[], Provider]] = {
+            "docker": lambda: _docker(not self._preview),
+            "pulumi": lambda: self._builtin,
+        }
+        make = builtin.get(package, self._dynamic)
         reference = f"{resource.urn}::{resource.id}"
         with self._lock:
             known = self._known.get(reference)
@@ -220,7 +225,7 @@ class Providers:
             self._server.close()
 
 
-def _docker() -> Provider:
+def _docker(preflight: bool) -> Provider:
     from engine.docker import DockerProvider  # docker-py is only needed, and loaded, when Docker is used
 
-    return DockerProvider()
+    return DockerProvider(preflight=preflight)

@@ -22,6 +22,7 @@ from engine.docker.container_run import (
     wait_healthy,
 )
 from engine.docker.places import place, take
+from engine.docker.ports import taken
 from engine.docker.remote_image import ensure_image
 from engine.docker.schema import labels_to_map
 from engine.model import UNKNOWN, PropertyMap, contains_unknown
@@ -44,9 +45,9 @@ class Container(Bridged):
     # All else is fixed for as long as the id stands, so that a difference could only be one of spelling.
     drifting = frozenset({"name", "mustRun", "networksAdvanced", "restart", "maxRetryCount", *_UPDATED})
 
-    def __init__(self, client: Client, root: Path) -> None:
+    def __init__(self, client: Client, root: Path, preflight: bool) -> None:
         super().__init__(client)
-        self.root = root
+        self.root, self.preflight = root, preflight
 
     def check(self, name: str, olds: PropertyMap, news: PropertyMap) -> CheckResult:
         result = super().check(name, olds, news)
@@ -61,6 +62,13 @@ class Container(Bridged):
             failures.append(
                 CheckFailure("rm", "'rm' cannot go with 'attach' or 'wait': the result would vanish with the container")
             )
+        if self.preflight and "name" in inputs:
+            for port in taken(self.client, olds, inputs):
+                reason = (
+                    f"port {port} is in use by something else on this host. "
+                    "What to do: stop that (ss -tulpn shows it), or choose another port"
+                )
+                failures.append(CheckFailure("ports", reason))
         return result
 
     def make(self, inputs: PropertyMap, seconds: float, log: Log) -> str:

@@ -28,8 +28,9 @@ class DockerProvider:
     working directory.  Nothing is connected before the first call that needs the daemon.
     """
 
-    def __init__(self, root: Path | None = None) -> None:
-        self._root = root
+    def __init__(self, root: Path | None = None, preflight: bool = False) -> None:
+        """``preflight``: an update follows, so checks also look at this host (ports in use)."""
+        self._root, self._preflight = root, preflight
         self._interrupted: dict[str, set[str]] = {}  # URNs whose creation was once cut short, and ids that are others
         self._settle(Settings())
 
@@ -41,7 +42,7 @@ class DockerProvider:
             Network(self._client),
             Volume(self._client),
             RemoteImage(self._client),
-            Container(self._client, root),
+            Container(self._client, root, self._preflight),
         ]
         self._types = {type.token: type for type in types}
 

@@ -181,14 +181,11 @@ def test_a_docker_daemon_that_is_down(pulumi: Pulumi, node: Node, tmp_path: Path
 
 
 def test_a_port_in_use_is_named(pulumi: Pulumi, node: Node, settings: Callable[..., None]) -> None:
-    before = node.state()["actual"]
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with socket.create_server(("127.0.0.1", 0)) as taken, unchanged(pulumi, node):
         port = taken.getsockname()[1]
         settings(gateway={"altPort": port})
-        refused(pulumi.up(), str(port))
-    assert node.state()["actual"] == before
-    settings()
-    pulumi.expect("up", "--yes", "--skip-preview")
+        refused(pulumi.up(), f"127.0.0.1:{port}", "in use")
+    assert httpx.get("http://127.0.0.1:18380/health", timeout=10).status_code == 200
 
 
 def test_a_locked_stack_says_who_holds_it(pulumi: Pulumi, node: Node) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from engine.docker import DockerProvider
 from engine.model import UNKNOWN
 from engine.provider import PartialFailure, ProviderError
 from tests.engine.docker.world import BASE, CONTAINER, LABELS, NETWORK, VOLUME, Made, World, sleeping, urn
@@ -363,3 +364,18 @@ def test_a_container_found_by_id(world: World, sleeper: Callable[..., Made]) -> 
     assert found.inputs is not None
     assert (found.inputs["name"], found.inputs["memory"]) == (world.name("box"), 64)
     assert "restart" not in found.inputs
+
+
+def test_a_port_in_use_is_told_before_anything_is_touched(world: World) -> None:
+    def inputs(port: int) -> dict[str, Any]:
+        return sleeping(world.name("ports"), ports=[{"internal": 80, "external": port, "ip": "127.0.0.1"}])
+
+    careful = DockerProvider(preflight=True)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        used = listener.getsockname()[1]
+        refused = careful.check(urn(CONTAINER, "ports"), {}, inputs(used)).failures
+        assert [failure.property for failure in refused] == ["ports"]
+        assert f"127.0.0.1:{used}/tcp is in use" in refused[0].reason
+        assert not careful.check(urn(CONTAINER, "ports"), inputs(used), inputs(used)).failures, "it is its own"
+        assert not DockerProvider().check(urn(CONTAINER, "ports"), {}, inputs(used)).failures, "a preview asks nobody"
+    assert not careful.check(urn(CONTAINER, "ports"), {}, inputs(used)).failures

@@ -103,11 +103,11 @@ class Operation:
         scope = self._generator.scope
         refresh = Refresh(self._state, self._providers, self._executor, Scope(self._options), verb == "refresh")
         if self._state.unresolved and not self._options.preview:
-            Recovery(self._state, self._providers, self._executor, self._deletions, refresh).run(verb, parallel)
+            Recovery(self._state, self._providers, self._executor, self._deletions, refresh).run(self._options)
         if verb == "refresh" or self._options.refresh:
             refresh.run(parallel)
-        if verb == "refresh":
-            self._state.settle("creating", "updating", "deleting")
+        if verb == "refresh" and not self._options.targets:
+            self._state.settle(*self._state.unresolved)
         self._require(scope.replace.unknown(set(self._state.olds)))
         known = {old.urn for old in self._state.base}
         if verb in ("update", "preview"):

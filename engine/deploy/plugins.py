@@ -27,6 +27,11 @@ def package_of(type: str) -> str:
     return parts[2] if parts[:2] == ["pulumi", "providers"] and len(parts) > 2 else parts[0]
 
 
+def settings_of(inputs: PropertyMap) -> PropertyMap:
+    """A provider's own configuration, without what the engine keeps with it."""
+    return {key: value for key, value in inputs.items() if key not in ("version", "__internal")}
+
+
 def require(package: str) -> None:
     """Refuse a package that this engine has no provider for."""
     if package not in supported:
@@ -54,7 +59,7 @@ class ManagedProvider:
         with self._lock:
             if self._provider is None:
                 provider = self._make()
-                provider.configure({key: value for key, value in plain(self.config).items() if key != "version"})
+                provider.configure(settings_of(plain(self.config)))
                 self._provider = provider
             return self._provider
 

@@ -11,8 +11,10 @@ import copy
 
 from engine.deploy.deletions import Deletions
 from engine.deploy.execute import Executor, Step, Stopped
+from engine.deploy.options import Options
 from engine.deploy.plugins import Providers
 from engine.deploy.refresh import Refresh
+from engine.deploy.scope import Urns
 from engine.deploy.state import State, now, secret_outputs
 from engine.events import Diagnostic
 from engine.model import PendingOperation, Resource
@@ -28,31 +30,34 @@ class Recovery:
         self._state, self._providers, self._executor = state, providers, executor
         self._deletions, self._refresh = deletions, refresh
 
-    def run(self, verb: str, parallel: int) -> None:
+    def run(self, options: Options) -> None:
         """Settle what can be settled, and warn of the rest.  Raises Stopped."""
         repeated: list[Step] = []
+        targets = Urns(options.targets)
         for pending in list(self._state.unresolved):
             try:
                 with self._executor.work():
                     if pending.type == "creating":
                         self._creation(pending)
-                    elif verb == "update" and (old := self._left(pending.resource)):
-                        if pending.type == "updating":
-                            self._update(old)
-                        else:
-                            repeated.append(self._deletions.step(old, "delete-replaced", pending_replacement=True))
+                    elif options.verb != "update" or (targets and pending.resource.urn not in targets):
+                        continue  # it is read, or deleted, anyway; or nobody asked for it
+                    elif pending.type == "updating":
+                        self._update(pending)
+                    elif old := self._left(pending):
+                        repeated.append(self._deletions.step(old, "delete-replaced", pending_replacement=True))
             except ProviderError as error:
                 self._executor.fail(f"an interrupted operation cannot be settled: {error}", pending.resource.urn)
                 raise Stopped from error
         self._warn()
-        self._deletions.run(repeated, parallel)
-        if verb == "update":
-            self._state.settle("updating", "deleting")
+        self._deletions.run(repeated, options.parallel)
 
-    def _left(self, resource: Resource) -> Resource | None:
-        """What the state has of it, unless its replacement is under way anyway."""
-        old = self._state.olds.get(resource.urn)
-        return None if old is None or old.pending_replacement else old
+    def _left(self, pending: PendingOperation) -> Resource | None:
+        """What the state has of it; when its replacement is under way anyway, nothing is left to find out."""
+        old = self._state.olds.get(pending.resource.urn)
+        if old is None or old.pending_replacement:
+            self._state.settle(pending)
+            return None
+        return old
 
     def _creation(self, pending: PendingOperation) -> None:
         new = copy.copy(pending.resource)
@@ -68,10 +73,12 @@ class Recovery:
             message = f"{new.name} was created by an operation that was interrupted, and is taken over"
             self._executor.emit(Diagnostic("info", message, new.urn))
         if made is not None:
-            self._state.unresolved.remove(pending)
-            self._state.commit()
+            self._state.settle(pending)
 
-    def _update(self, old: Resource) -> None:
+    def _update(self, pending: PendingOperation) -> None:
+        old = self._left(pending)
+        if old is None:
+            return
         _, found, _ = self._refresh.read(old)
         with self._state.lock:
             if found is None:
@@ -79,6 +86,7 @@ class Recovery:
             else:
                 old.inputs, old.outputs, old.init_errors = found.inputs, found.outputs, [_cut_short]
             self._state.changed(old)
+        self._state.settle(pending)
 
     def _warn(self) -> None:
         lines = [f"  * {p.resource.urn}, interrupted while {p.type}" for p in self._state.unresolved]

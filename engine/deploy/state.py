@@ -81,12 +81,11 @@ class State:
                 self.changed(old)
             self.olds[new.urn] = new
 
-    def settle(self, *types: str) -> None:
-        """Nothing remains to be found out about interrupted operations of these types."""
-        with self.lock:
-            left = [pending for pending in self.unresolved if pending.type not in types]
-            settled, self.unresolved = len(left) < len(self.unresolved), left
+    def settle(self, *settled: PendingOperation) -> None:
+        """Nothing remains to be found out about these interrupted operations."""
         if settled:
+            with self.lock:
+                self.unresolved = [pending for pending in self.unresolved if pending not in settled]
             self.commit()
 
     def begin(self, resource: Resource, type: str) -> None:

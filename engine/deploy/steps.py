@@ -14,7 +14,7 @@ from engine.deploy.identity import Identities, Problem
 from engine.deploy.options import Options, Program
 from engine.deploy.paths import differences, keep_old, with_replaces
 from engine.deploy.plan import Planner
-from engine.deploy.plugins import ManagedProvider, Providers, package_of, require
+from engine.deploy.plugins import ManagedProvider, Providers, package_of, require, settings_of
 from engine.deploy.policies import Policies
 from engine.deploy.scope import Scope
 from engine.deploy.state import State, dependencies_of, now
@@ -68,10 +68,8 @@ class Generator:
         with self._defaults_lock:
             key = f"{package} {name}"
             if key not in self._defaults:
-                properties: PropertyMap = self._package_config(package)
-                if version:
-                    properties["version"] = version
-                answer = self.register(Goal(f"pulumi:providers:{package}", name, True, properties))
+                properties = self._package_config(package)
+                answer = self.register(Goal(f"pulumi:providers:{package}", name, True, properties, version=version))
                 self._defaults[key] = f"{answer.urn}::{answer.id}"
             return self._defaults[key]
 
@@ -99,7 +97,7 @@ class Generator:
         elif not goal.custom:
             goal.provider = ""  # of a component: it is passed on to its children, and not its own
         elif goal.version:
-            goal.properties = {**goal.properties, "version": goal.version}
+            goal.properties = {**goal.properties, "__internal": {}, "version": goal.version}
 
     # Registrations
 
@@ -206,8 +204,7 @@ class Generator:
         if not new.is_provider:
             return DiffResult(not same(old.inputs, new.inputs), detailed=differences(old.inputs, new.inputs))
         # Another version of a provider manages the same resources.
-        before, after = ({k: v for k, v in some.items() if k != "version"} for some in (old.outputs, new.inputs))
-        detailed = differences(before, after)
+        detailed = differences(settings_of(old.outputs), settings_of(new.inputs))
         return DiffResult(bool(detailed), detailed=detailed)
 
     def _forced(self, old: Resource, new: Resource) -> bool:
@@ -268,7 +265,7 @@ class Generator:
     def _creation(self, new: Resource, provider: ManagedProvider | None) -> None:
         if new.is_provider:
             new.id = unknown_token if self._executor.preview else str(uuid.uuid4())
-            new.outputs = dict(new.inputs)
+            new.outputs = {key: value for key, value in new.inputs.items() if key != "__internal"}
             self._providers.register(new, new.inputs)
         elif provider is not None:
             provider.create(new, self._executor.preview)
@@ -282,7 +279,7 @@ class Generator:
         def apply() -> None:
             new.id = old.id
             if new.is_provider:
-                new.outputs = dict(new.inputs)
+                new.outputs = {key: value for key, value in new.inputs.items() if key != "__internal"}
                 self._providers.register(new, new.inputs)
             elif provider is not None:
                 provider.update(old, new, goal.ignore_changes, self._executor.preview)

@@ -53,7 +53,7 @@ class Volume(Bridged):
 
     def live(self, id: str, inputs: PropertyMap) -> PropertyMap | None:
         shown = self.client.find(f"/volumes/{quote(id, safe='')}")
-        return None if shown is None else take(FIELDS, {**shown, "DriverOpts": shown.get("Options")})
+        return None if shown is None else take(FIELDS, {**shown, "DriverOpts": shown.get("Options") or {}})
 
     def change(self, id: str, olds: PropertyMap, news: PropertyMap, seconds: float, log: Log) -> None:
         """Nothing to do: every property is replaced, so this only follows a creation that was cut short."""

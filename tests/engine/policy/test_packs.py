@@ -129,7 +129,7 @@ def test_what_goes_wrong_is_named(name: str, message: str, tmp_path: Path) -> No
 def test_preview_as_one_document_names_violations(tmp_path: Path) -> None:
     done = Shelf(tmp_path / "shelf").run("preview", "--json", "--policy-pack", "../packs/rules")
     diagnostics = json.loads(done.stdout)["diagnostics"]
-    told = [each for each in diagnostics if each["message"].startswith("[advisory] rules@v1.2.3 token: ")]
+    told = [each for each in diagnostics if each["message"].startswith("warning: [advisory] rules@v1.2.3 token: ")]
     assert [(each["severity"], each["urn"].rpartition("::")[2]) for each in told] == [("warning", "hidden")]
     assert "the token is [secret]" in told[0]["message"]
 

@@ -37,9 +37,9 @@ def record(
     stamp = time.time_ns()
     state = location.stack_file(stack).read_text(encoding="utf-8")
     prefix = location.history(stack) / f"{stack}-{stamp}"
-    write_atomic(prefix.with_name(f"{prefix.name}.history.json"), codec.dumps(entry))
-    write_atomic(prefix.with_name(f"{prefix.name}.checkpoint.json"), state)
     write_atomic(location.backups(stack) / f"{stack}.{stamp}.json", state)
+    write_atomic(prefix.with_name(f"{prefix.name}.checkpoint.json"), state)
+    write_atomic(prefix.with_name(f"{prefix.name}.history.json"), codec.dumps(entry))  # last, since it names the others
 
 
 def forget(location: Location, stack: str) -> None:

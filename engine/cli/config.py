@@ -26,11 +26,8 @@ def config(ctx: click.Context, flags: Flags, as_json: bool, show_secrets: bool) 
     session = Session(flags)
     values = sorted(session.config.merged().items())
     if as_json:
-        say(
-            json.dumps(
-                {key: _json(session, value, show_secrets) for key, value in values}, indent=2, ensure_ascii=False
-            )
-        )
+        entries = {key: _json(session, value, show_secrets) for key, value in values}
+        say(json.dumps(entries, indent=2, ensure_ascii=False))
         return
     prefix = f"{session.project.name}:"
     rows = [

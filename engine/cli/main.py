@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from engine.backend.errors import Cancelled, EngineError
 from engine.cli.flags import Command, Flags, Group, refuse, shared
+
+_other_names: Final = {"update": "up", "pre": "preview", "dn": "destroy", "down": "destroy"}
 
 
 class _Root(Group):
@@ -23,17 +26,10 @@ class _Root(Group):
         return sorted([*self.commands, *self._groups])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name == "stack":
-            from engine.cli.stack import stack
-
-            return stack
-        if cmd_name == "config":
-            from engine.cli.config import config
-
-            return config
-        return super().get_command(
-            ctx, {"update": "up", "pre": "preview", "dn": "destroy", "down": "destroy"}.get(cmd_name, cmd_name)
-        )
+        if cmd_name in self._groups:
+            group: click.Command = getattr(importlib.import_module(f"engine.cli.{cmd_name}"), cmd_name)
+            return group
+        return super().get_command(ctx, _other_names.get(cmd_name, cmd_name))
 
 
 @click.group(cls=_Root, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -48,76 +44,54 @@ def root(ctx: click.Context, flags: Flags, version: bool) -> None:
         click.echo(ctx.get_help())
 
 
-def _operation(verb: str, *, asks: bool) -> Callable[[Callable[..., None]], Command]:
-    """Declare one of the four operations with its flags."""
+def _switch(*names: str, help: str) -> Callable[..., Any]:
+    return click.option(*names, is_flag=True, help=help)
 
-    def make(function: Callable[..., None]) -> Command:
-        def callback(flags: Flags, /, **given: Any) -> None:
-            from engine.cli.operations import operate
-            from engine.cli.session import Session
 
-            given["parallel"] = 16 if given["parallel"] is None else given["parallel"]
-            operate(Session(flags), verb, **{"refresh": False, **given})  # type: ignore[arg-type]
+_option = click.option
+# By the first letters of the verbs that have them.
+_options: Final = (
+    ("uprd", _switch("--diff", help="Show what changes in each resource.")),
+    ("uprd", _switch("--json", "-j", help="JSON: a preview as a whole, else one event per line.")),
+    ("uprd", _option("--message", "-m", default="", help="A note for the history.")),
+    ("uprd", _option("--parallel", "-p", type=int, help="Steps at the same time [16].")),
+    ("uprd", _switch("--debug", "-d", help="Show the SDK's debug messages.")),
+    ("uprd", _option("--target", "-t", multiple=True, help="A URN to work on, and no other; * and ** are wildcards.")),
+    ("uprd", _switch("--target-dependents", help="Also what depends on the targets.")),
+    ("upr", _switch("--expect-no-changes", help="Fail when anything changes.")),
+    ("rd", _switch("--preview-only", help="Only show what would be done.")),
+    ("up", _option("--replace", multiple=True, help="A URN to replace.")),
+    ("up", _option("--target-replace", multiple=True, help="A URN to replace, working on no other.")),
+    ("u", _option("--plan", help="Do only what this plan says.")),
+    ("p", _option("--save-plan", help="Write a plan to this file.")),
+    ("upd", _switch("--refresh", "-r", help="Look at what is really there first.")),
+    ("up", _option("--policy-pack", multiple=True, help="A directory with a policy pack to run.")),
+    ("up", _option("--policy-pack-config", multiple=True, help="JSON: that pack's settings.")),
+    ("urd", _switch("--skip-preview", "-f", help="Do not preview first.")),
+)
 
-        decorated = shared(callback)
-        options = [
-            click.option("--diff", is_flag=True, help="Show what changes in each resource."),
-            click.option("--json", "-j", is_flag=True, help="JSON: a preview as a whole, else one event per line."),
-            click.option("--message", "-m", default="", help="A note for the history."),
-            click.option("--parallel", "-p", type=int, help="Steps at the same time [16]."),
-        ]
-        options += [
-            click.option("--debug", "-d", is_flag=True, help="Show the SDK's debug messages."),
-            click.option(
-                "--target", "-t", multiple=True, help="A URN to work on, and no other; * and ** are wildcards."
-            ),
-            click.option("--target-dependents", is_flag=True, help="Also what depends on the targets."),
-        ]
-        if verb != "destroy":
-            options.append(click.option("--expect-no-changes", is_flag=True, help="Fail when anything changes."))
-        if verb in ("refresh", "destroy"):
-            options.append(click.option("--preview-only", is_flag=True, help="Only show what would be done."))
-        else:
-            name, help = (
-                ("plan", "Do only what this plan says.") if asks else ("save-plan", "Write a plan to this file.")
-            )
-            options += [
-                click.option("--replace", multiple=True, help="A URN to replace."),
-                click.option("--target-replace", multiple=True, help="A URN to replace, working on no other."),
-                click.option(f"--{name}", help=help),
-            ]
-        if verb != "refresh":
-            options.append(click.option("--refresh", "-r", is_flag=True, help="Look at what is really there first."))
-        if verb in ("update", "preview"):
-            packs = click.option("--policy-pack", multiple=True, help="A directory with a policy pack to run.")
-            options += [packs, click.option("--policy-pack-config", multiple=True, help="JSON: that pack's settings.")]
-        if asks:
-            options.append(click.option("--skip-preview", "-f", is_flag=True, help="Do not preview first."))
-        for option in options:
+
+def _operation(name: str, verb: str, help: str) -> None:
+    """Declare one of the four operations."""
+
+    def callback(flags: Flags, /, **given: Any) -> None:
+        from engine.cli.operations import operate
+        from engine.cli.session import Session
+
+        given["parallel"] = 16 if given["parallel"] is None else given["parallel"]
+        operate(Session(flags), verb, **{"refresh": False, **given})  # type: ignore[arg-type]
+
+    decorated = shared(callback)
+    for verbs, option in _options:
+        if verb[0] in verbs:
             decorated = option(decorated)
-        return root.command(function.__name__, cls=Command, help=function.__doc__)(decorated)  # type: ignore[return-value]
-
-    return make
+    root.command(name, cls=Command, help=help)(decorated)
 
 
-@_operation("update", asks=True)
-def up() -> None:
-    """Create or update the stack's resources."""
-
-
-@_operation("preview", asks=False)
-def preview() -> None:
-    """Show what `up` would do."""
-
-
-@_operation("refresh", asks=True)
-def refresh() -> None:
-    """Bring the state in line with what is really there."""
-
-
-@_operation("destroy", asks=True)
-def destroy() -> None:
-    """Delete all of the stack's resources; the stack itself stays."""
+_operation("up", "update", "Create or update the stack's resources.")
+_operation("preview", "preview", "Show what `up` would do.")
+_operation("refresh", "refresh", "Bring the state in line with what is really there.")
+_operation("destroy", "destroy", "Delete all of the stack's resources; the stack itself stays.")
 
 
 @root.command(cls=Command)
@@ -144,10 +118,8 @@ def cancel(flags: Flags, name: str | None) -> None:
         return
     if not flags.yes and any(not lock.dead for lock in held):
         who = "; ".join(str(lock) for lock in held)
-        if (
-            session.confirm(f"Locked by {who}. If that is still running, the state may be lost. Remove the lock?")
-            == "no"
-        ):
+        question = f"Locked by {who}. If that is still running, the state may be lost. Remove the lock?"
+        if session.confirm(question) == "no":
             raise Cancelled("confirmation declined, the lock stays")
     for lock in locks.cancel(directory):
         say(f"removed the lock of {lock}")

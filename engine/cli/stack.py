@@ -16,6 +16,9 @@ from engine.cli.flags import Command, Flags, Group, shared
 from engine.cli.session import Session, say
 from engine.model import Secret, Snapshot, type_stack
 
+_new = click.Path(dir_okay=False, path_type=Path)
+_existing = click.Path(exists=True, dir_okay=False, path_type=Path)
+
 
 @click.group(cls=Group, invoke_without_command=True)
 @click.option("--show-secrets", is_flag=True, help="Show secret outputs.")
@@ -99,15 +102,11 @@ def ls(flags: Flags, as_json: bool) -> None:
     rows = []
     for name in location.stacks():
         latest = StateFile(location.stack_file(name), name, None).raw()
-        rows.append(
-            {
-                "name": name,
-                "current": name == selected.rpartition("/")[2],
-                "lastUpdate": (latest.get("manifest") or {}).get("time", ""),
-                "updateInProgress": bool(locks.read(location.locks(name))),
-                "resourceCount": len(latest.get("resources") or []),
-            }
-        )
+        row: dict[str, Any] = {"name": name, "current": name == selected.rpartition("/")[2]}
+        row["lastUpdate"] = (latest.get("manifest") or {}).get("time", "")
+        row["updateInProgress"] = bool(locks.read(location.locks(name)))
+        row["resourceCount"] = len(latest.get("resources") or [])
+        rows.append(row)
     if as_json:
         say(json.dumps(rows, indent=2))
         return
@@ -144,9 +143,7 @@ def output(flags: Flags, key: str | None, as_json: bool, show_secrets: bool) -> 
 
 
 @stack.command(cls=Command)
-@click.option(
-    "--file", "path", type=click.Path(dir_okay=False, path_type=Path), help="Write here instead of standard output."
-)
+@click.option("--file", "path", type=_new, help="Write here instead of standard output.")
 @click.option("--show-secrets", is_flag=True, help="Secrets in plain text.")
 @shared
 def export(flags: Flags, path: Path | None, show_secrets: bool) -> None:
@@ -163,12 +160,7 @@ def export(flags: Flags, path: Path | None, show_secrets: bool) -> None:
 
 
 @stack.command(name="import", cls=Command)
-@click.option(
-    "--file",
-    "path",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Read this instead of standard input.",
-)
+@click.option("--file", "path", type=_existing, help="Read this instead of standard input.")
 @click.option("--force", "-f", is_flag=True, help="Even if it belongs to another stack.")
 @shared
 def import_(flags: Flags, path: Path | None, force: bool) -> None:
@@ -184,11 +176,8 @@ def import_(flags: Flags, path: Path | None, force: bool) -> None:
         ) from error
     checkpoint = {"version": version, "features": data.get("features"), "checkpoint": {"latest": deployment}}
     snapshot = session.state.parse(json.dumps(checkpoint))
-    foreign = [
-        r.urn
-        for r in snapshot.resources
-        if not r.urn.startswith(f"urn:pulumi:{session.stack}::{session.project.name}::")
-    ]
+    own = f"urn:pulumi:{session.stack}::{session.project.name}::"
+    foreign = [resource.urn for resource in snapshot.resources if not resource.urn.startswith(own)]
     if foreign and not force:
         raise ConfigurationError(f"{foreign[0]} belongs to another stack or project: use --force if that is meant")
     with locks.held(session.location.locks(session.stack), session.stack):
@@ -198,9 +187,7 @@ def import_(flags: Flags, path: Path | None, force: bool) -> None:
 
 @stack.command(cls=Command)
 @click.argument("name", required=False)
-@click.option(
-    "--force", "-f", is_flag=True, help="Even if it still has resources, which are then forgotten, not deleted."
-)
+@click.option("--force", "-f", is_flag=True, help="Even if it still has resources, which are forgotten, not deleted.")
 @click.option("--preserve-config", is_flag=True, help="Keep the stack's YAML file.")
 @shared
 def rm(flags: Flags, name: str | None, force: bool, preserve_config: bool) -> None:

@@ -20,7 +20,7 @@ CHECKS = ruff check . && ruff format --check . && mypy
 COMPILE = CUSTOM_COMPILE_COMMAND="make requirements" .venv/bin/pip-compile --quiet --generate-hashes --strip-extras \
 	--allow-unsafe --annotation-style=line --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(UPGRADE)
 
-.PHONY: help setup up preview refresh down clean demo test test-long bench lint format logs requirements contracts docs
+.PHONY: help setup up preview refresh down clean demo test test-long bench policy lint format logs requirements contracts docs
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ test-long: setup ## As `test`, with what is marked slow (soaks and fault campaig
 
 bench: setup ## Run the benchmarks, or the one named by BENCH=
 	@$(RUN) python -m bench $(BENCH)
+
+policy: setup ## Preview the stack against the rules in policies/
+	@$(RUN) pulumi preview --stack "$(STACK)" --policy-pack policies
 
 lint: setup ## Style, format, types, and what holds for the tree (arrows between packages, addresses, docs)
 	@$(RUN) $(CHECKS)

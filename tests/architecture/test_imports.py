@@ -41,3 +41,15 @@ def _imported(file: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
     return names
+
+
+def test_policies_import_only_their_sdk() -> None:
+    """A pack runs in a process of its own, perhaps on a machine that has nothing else of ours."""
+    allowed = {*sys.stdlib_module_names, "pulumi_policy", "rules"}
+    foreign = {
+        f"{file.relative_to(ROOT)}: {name}"
+        for file in (ROOT / "policies").rglob("*.py")
+        for name in _imported(file)
+        if name.partition(".")[0] not in allowed
+    }
+    assert not foreign

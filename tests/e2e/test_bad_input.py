@@ -49,11 +49,12 @@ def unchanged(pulumi: Pulumi, node: Node) -> Iterator[None]:
     assert node.state()["actual"] == peers
 
 
-def _resources(pulumi: Pulumi) -> list[dict[str, Any]]:
+def _resources(pulumi: Pulumi) -> dict[str, dict[str, Any]]:
     """All but default providers: these hold the stack's settings, the changed one included."""
     latest = json.loads(pulumi.checkpoint())["checkpoint"]["latest"]
     assert not latest.get("pending_operations")
-    return [item for item in latest["resources"] if not item["type"].startswith("pulumi:providers:")]
+    # By URN: their order is that of registration, which is chance among those that do not need each other.
+    return {item["urn"]: item for item in latest["resources"] if not item["type"].startswith("pulumi:providers:")}
 
 
 def refused(run: Any, *words: str) -> None:

@@ -77,7 +77,7 @@ class Refresh:
             return "delete", None, DiffResult(True)
         new = copy.copy(old)
         new.id, new.outputs, new.init_errors = read.id, read.outputs, []
-        new.inputs = old.inputs if read.inputs is None else read.inputs
+        new.inputs = old.inputs if read.inputs is None or old.external else read.inputs
         new.outputs = secret_outputs(new)
         changed = not (same(old.inputs, new.inputs) and same(old.outputs, new.outputs))
         if changed:

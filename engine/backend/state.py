@@ -1,8 +1,8 @@
 """The checkpoint of one stack: read, checked, written after every step.
 
-Fields that we do not know are kept as they came.  Property maps are encoded once and remembered, so that
-saving after each of a thousand steps does not encode a thousand resources each time; a map given to
-:meth:`StateFile.save` must therefore be replaced, not changed in place, by whoever goes on working with it.
+Fields that we do not know are kept as they came.  Resources are encoded once and remembered, so that saving
+after each of a thousand steps does not encode a thousand resources each time; a resource given to
+:meth:`StateFile.save` must therefore be copied, not changed in place, by whoever goes on working with it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class StateFile:
         self._around: dict[str, Any] = {}  # of the checkpoint: what is not ours to change
         self._latest: dict[str, Any] = {}
         self._ciphertexts: dict[tuple[str, str, str], str] = {}  # unchanged secrets keep their ciphertext
-        self._encoded: dict[int, tuple[PropertyMap, str]] = {}
+        self._encoded: dict[int, tuple[Resource, str]] = {}
         self._untouched = True  # by us: compared with what is to be written only once, not at every step
 
     def load(self) -> Snapshot:
@@ -138,7 +138,7 @@ class StateFile:
         if self.secrets:
             latest["secrets_providers"] = {"type": "passphrase", "state": {"salt": self.secrets.salt_state}}
         latest |= {name: value for name, value in self._latest.items() if name not in latest}
-        kept: dict[int, tuple[PropertyMap, str]] = {}
+        kept: dict[int, tuple[Resource, str]] = {}
         parts = [codec.dumps(latest)[1:-1]]
         if snapshot.resources:
             parts.append('"resources":[' + ",".join(self._resource(r, kept) for r in snapshot.resources) + "]")
@@ -153,18 +153,13 @@ class StateFile:
         around = codec.dumps({"stack": self.stack, **self._around})[:-1]
         return f'{{"version":3,"checkpoint":{around},"latest":{{{",".join(parts)}}}}}}}'
 
-    def _resource(self, resource: Resource, kept: dict[int, tuple[PropertyMap, str]]) -> str:
+    def _resource(self, resource: Resource, kept: dict[int, tuple[Resource, str]]) -> str:
         def properties(name: str, values: PropertyMap) -> str:
-            known = self._encoded.get(id(values))  # the entry holds the map, so its id is not used again
-            text = (
-                known[1]
-                if known
-                else codec.dumps(codec.encode(values, lambda plain: self._seal(resource.urn, name, plain)))
-            )
-            kept[id(values)] = (values, text)
-            return text
+            return codec.dumps(codec.encode(values, lambda plain: self._seal(resource.urn, name, plain)))
 
-        return codec.resource_to_json(resource, properties)
+        known = self._encoded.get(id(resource))  # the entry holds the resource, so its id is not used again
+        kept[id(resource)] = known or (resource, codec.resource_to_json(resource, properties))
+        return kept[id(resource)][1]
 
     def _seal(self, urn: str, name: str, plain: str) -> dict[str, Any]:
         if self.secrets is None:

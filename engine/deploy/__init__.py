@@ -8,6 +8,9 @@
 ``goals``       a registration, freed of the wire; ``values`` and ``paths`` of its properties
 ``identity``    which old resource it continues: URNs and aliases
 ``steps``       what to do for it: same, create, update, replace, read, import
+``scope``       what was asked for (``--target``, ``--replace``); ``bystanders`` are left alone
+``plan``        what an update is held to (``--plan``), and making it
+``callbacks``   the program's transforms and hooks
 ``deletions``   what goes, and in which order
 ``refresh``     what is really there
 ``recovery``    what an engine that was killed left under way

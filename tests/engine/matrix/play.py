@@ -123,7 +123,8 @@ def _normal(value: Any) -> Any:
             return "[secret]"
         # The SDK sends dependencies in no order that would mean anything.
         ordered = {**value, "dependencies": sorted(value["dependencies"])} if "dependencies" in value else value
-        return {key: _normal(item) for key, item in ordered.items() if key not in _incidental}
+        items = {key: _normal(item) for key, item in ordered.items() if key not in _incidental}
+        return items | ({"mountpoint": "[place]"} if "mountpoint" in items else {})
     if isinstance(value, list):
         return [_normal(item) for item in value]
     return _generated.sub("[generated]", value) if isinstance(value, str) else value

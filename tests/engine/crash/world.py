@@ -181,7 +181,9 @@ class World:
         while True:
             code, text = self.start(*words).wait(), self.log()
             if code and "cannot be reached" in text:
-                docker("info")  # which waits for the daemon
+                docker("version")  # which waits for the daemon; it ended all containers when it ended
+                if words[0] != "refresh":
+                    self.run("refresh", "--yes", "--skip-preview")
                 continue
             assert code == 0, f"{' '.join(words)} (seed {self.seed}, kill {self.kills}):\n{text}"
             return text

@@ -94,8 +94,8 @@ def test_destroy_and_refresh_leave_the_rest_on_record_until_it_is_done(bench):
 
 
 def test_what_is_no_target_stays_on_record(bench):
-    bench.up(TEXT)
+    a = bench.up(TEXT).named("a")
     interrupted(bench, "deleting", "c")
-    outcome = bench.up(targets=(bench.state.resources[2].urn,))
+    outcome = bench.up(targets=(a.urn,))
     assert bench.calls() == []
     assert [pending.type for pending in outcome.snapshot.pending_operations] == ["deleting"]

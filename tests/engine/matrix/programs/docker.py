@@ -13,4 +13,4 @@ if version < 3:
     own = docker.Volume("own", name=f"{prefix}-own", labels=labels, opts=options)
     imported = docker.Volume("imported", name=f"{prefix}-imported", opts=Opts(import_=f"{prefix}-imported"))
     Thing("user", text=found.driver, own=own.name)
-    pulumi.export("mountpoint", imported.name)
+    pulumi.export("name", imported.name)

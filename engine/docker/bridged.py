@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from typing import ClassVar
 
 from engine.docker import compare, schema, stored
@@ -94,12 +95,13 @@ class Bridged(ABC):
         live = self.live(id, inputs)
         if live is None:
             return ReadResult("", {})
-        if inputs or outputs:
+        if inputs:
             seen = {name: live[name] for name in live if self.drifting is None or name in self.drifting}
             known = compare.read_inputs(self.fields, inputs, seen)
         else:
             known = compare.found_inputs(self.fields, live)
-        return ReadResult(self.new_id(id, live), self._shape(id, known, live), known)
+        empty = {name for name, value in (outputs or live).items() if value == {}}
+        return ReadResult(self.new_id(id, live), self._shape(id, known, live, empty), known)
 
     def update(
         self, id: str, olds: PropertyMap, old_outputs: PropertyMap, news: PropertyMap, timeout: float, preview: bool,
@@ -126,8 +128,8 @@ class Bridged(ABC):
             raise ProviderError(f"{self.token} {id} vanished while it was being set up; run the update again")
         return self._shape(id, inputs, live)
 
-    def _shape(self, id: str, inputs: PropertyMap, live: PropertyMap) -> PropertyMap:
-        return stored.outputs(self.fields, inputs, live, self.new_id(id, live), self.meta)
+    def _shape(self, id: str, inputs: PropertyMap, live: PropertyMap, empty: Collection[str] = ()) -> PropertyMap:
+        return stored.outputs(self.fields, inputs, live, self.new_id(id, live), self.meta, empty)
 
 
 def top_level(path: str) -> str:

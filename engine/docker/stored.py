@@ -7,6 +7,7 @@ Everything here is pure.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from engine.docker.compare import normal_property
@@ -16,11 +17,19 @@ from engine.model import UNKNOWN, PropertyMap, contains_unknown
 RAW_DIFFERENCE = "__pulumi_raw_state_delta"
 
 
-def outputs(fields: tuple[Property, ...], inputs: PropertyMap, live: PropertyMap, id: str, meta: str) -> PropertyMap:
+def outputs(
+    fields: tuple[Property, ...],
+    inputs: PropertyMap,
+    live: PropertyMap,
+    id: str,
+    meta: str,
+    empty: Collection[str] = (),
+) -> PropertyMap:
     """Outputs: every property (null where there is none), id, metadata.
 
     The real provider compares a program with these: a value keeps the program's spelling where it is equal,
-    and what was not given only appears where the daemon is free to choose it.
+    and what was not given only appears where the daemon is free to choose it.  ``empty``: maps that are empty
+    rather than null when they hold nothing, as in what was looked up or imported.
     """
     result: PropertyMap = {}
     for row in fields:
@@ -31,7 +40,7 @@ def outputs(fields: tuple[Property, ...], inputs: PropertyMap, live: PropertyMap
             value = given
         elif given is None and not row.output and not row.computed and not is_zero(value):
             value = None
-        result[row.name] = _filled(row, value)
+        result[row.name] = {} if row.name in empty and live.get(row.name) == {} else _filled(row, value)
     if not contains_unknown(result):
         result[RAW_DIFFERENCE] = {"obj": raw_difference(fields, result)}
     return {**result, "id": id, "__meta": meta}

@@ -73,6 +73,8 @@ def masked(outputs: dict[str, Any]) -> dict[str, Any]:
         for name, value in network.items():
             if name != "networkName":
                 network[name] = type(value).__name__
+    if result.get("networkDatas"):  # the real provider's order is chance
+        result["networkDatas"] = sorted(result["networkDatas"], key=lambda network: network["networkName"])
     if outputs.get("internal"):  # the network whose addresses nobody chose
         result["ipamConfigs"] = [sorted(config) for config in outputs["ipamConfigs"]]
     return result

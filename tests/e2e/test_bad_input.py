@@ -50,11 +50,12 @@ def unchanged(pulumi: Pulumi, node: Node) -> Iterator[None]:
 
 
 def _resources(pulumi: Pulumi) -> dict[str, dict[str, Any]]:
-    """All but default providers: these hold the stack's settings, the changed one included."""
+    """What is really there: not components and default providers, which show the settings, the changed one included."""
     latest = json.loads(pulumi.checkpoint())["checkpoint"]["latest"]
     assert not latest.get("pending_operations")
     # By URN: their order is that of registration, which is chance among those that do not need each other.
-    return {item["urn"]: item for item in latest["resources"] if not item["type"].startswith("pulumi:providers:")}
+    real = (item for item in latest["resources"] if item["custom"] and not item["type"].startswith("pulumi:providers:"))
+    return {item["urn"]: item for item in real}
 
 
 def refused(run: Any, *words: str) -> None:

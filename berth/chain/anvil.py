@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -17,6 +20,7 @@ chain_id: Final = 31337
 accounts_key: Final = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 """The first account of every Anvil, published and funded."""
 _starts_within: Final = 20.0  # seconds
+_ends_within: Final = 5.0
 
 
 class Anvil:
@@ -35,7 +39,10 @@ class Anvil:
             raise PermanentError(f"{binary} is not there: `npm ci` in contracts/ installs Anvil")
         self.port = self.port or _free_port()
         command = [str(binary), "--silent", "--port", str(self.port), "--chain-id", str(self._id), *self._options]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        # npm's `anvil` is a script that starts the program, and `node` may be one too: a group ends as one.
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+        )
         try:
             self._wait()
         except BaseException:
@@ -57,15 +64,16 @@ class Anvil:
         return Endpoint(self.url, self._id)
 
     def stop(self) -> None:
-        """Ends the process, and waits for its end; may be called twice."""
-        if self._process is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._process = None
+        """Ends Anvil, and waits until nothing listens on its port any more; may be called twice."""
+        if self._process is None:
+            return
+        process, self._process = self._process, None
+        deadline = time.monotonic() + _ends_within
+        _signal(process.pid, signal.SIGTERM)
+        while _listens(self.port) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        _signal(process.pid, signal.SIGKILL)
+        process.wait()
 
     def _wait(self) -> None:
         endpoint, deadline = self.endpoint(), time.monotonic() + _starts_within
@@ -77,6 +85,16 @@ class Anvil:
                 if ended or time.monotonic() > deadline:
                     raise PermanentError(f"Anvil does not start on port {self.port}: {error}") from None
                 time.sleep(0.05)
+
+
+def _signal(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, number)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _free_port() -> int:

@@ -16,11 +16,16 @@ from engine.model import UNKNOWN, PropertyMap
 def taken(client: Client, olds: PropertyMap, news: PropertyMap) -> list[str]:
     """The newly asked ``ip:port/protocol`` that something else on this host listens on.
 
-    Empty for a daemon elsewhere, and where a container of that name is there: the port may be its own.
+    Empty for a daemon elsewhere.  What a container of that name holds is its own, whatever the state says.
     """
     asked = _published(news) - _published(olds)
-    if not asked or not client.host.startswith("unix://") or client.find(f"/containers/{news['name']}/json"):
+    if not asked or not client.host.startswith("unix://"):
         return []
+    there = client.find(f"/containers/{news['name']}/json") or {}
+    for spelled, bindings in (there.get("HostConfig", {}).get("PortBindings") or {}).items():
+        for binding in bindings or []:
+            own = (binding.get("HostIp") or "0.0.0.0", int(binding["HostPort"] or 0), spelled.partition("/")[2])
+            asked.discard(own)
     return [f"{ip}:{port}/{protocol}" for ip, port, protocol in sorted(asked) if _listened_on(ip, port, protocol)]
 
 

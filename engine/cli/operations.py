@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import threading
@@ -206,8 +205,6 @@ def operate(
         raise ConfigurationError(f"--parallel must be at least 1, not {parallel}")
     if plan or save_plan:
         from engine.cli import planfile  # it loads gRPC, which other verbs should not wait for
-    # Loading gRPC takes as long as deriving the key, which comes next: neither waits for the other.
-    threading.Thread(target=importlib.import_module, args=("engine.deploy.operation",)).start()
     packs = _packs(session.flags.cwd or "", policy_pack, policy_pack_config)
     options = Options(
         verb,

@@ -8,7 +8,8 @@ HTTP pool and keccak.  web3 is imported when something is written, and nowhere b
 ``artifacts``      compiled contracts
 ``create2``        addresses known before deployment, and the deployment
 ``key_registry``, ``access_pass``, ``node_registry``   our contracts
-``eip712``         the message that a holder signs to register a key without paying gas
+``eip712``         the messages that a holder signs to register and revoke a key without paying gas
+``signatures``     whether an account, or a wallet contract (ERC-1271), signed a message
 ``accounts``       which account a private key belongs to
 ``transactions``   signing and sending
 ``dev``            what demos and tests need on a local chain

@@ -1,4 +1,4 @@
-"""The message that a holder signs to register a WireGuard key without paying gas (EIP-712)."""
+"""What a holder signs to register or revoke a WireGuard key without paying gas (EIP-712)."""
 
 from __future__ import annotations
 
@@ -20,6 +20,16 @@ _register_type: Final = [
     {"name": "nonce", "type": "uint256"},
     {"name": "deadline", "type": "uint256"},
 ]
+_revoke_type: Final = [
+    {"name": "tokenId", "type": "uint256"},
+    {"name": "nonce", "type": "uint256"},
+    {"name": "deadline", "type": "uint256"},
+]
+
+
+def domain(chain_id: int, registry: str) -> dict[str, Any]:
+    """The EIP-712 domain of a KeyRegistry: a signature for one is none for another."""
+    return {"name": domain_name, "version": domain_version, "chainId": chain_id, "verifyingContract": registry}
 
 
 def register_message(chain_id: int, registry: str, token: int, key: str, nonce: int, deadline: int) -> dict[str, Any]:
@@ -27,18 +37,23 @@ def register_message(chain_id: int, registry: str, token: int, key: str, nonce: 
     return {
         "types": {"EIP712Domain": _domain_type, "Register": _register_type},
         "primaryType": "Register",
-        "domain": {
-            "name": domain_name,
-            "version": domain_version,
-            "chainId": chain_id,
-            "verifyingContract": registry,
-        },
+        "domain": domain(chain_id, registry),
         "message": {
             "tokenId": token,
             "publicKey": "0x" + key_bytes(key).hex(),
             "nonce": nonce,
             "deadline": deadline,
         },
+    }
+
+
+def revoke_message(chain_id: int, registry: str, token: int, nonce: int, deadline: int) -> dict[str, Any]:
+    """The typed data that ends a binding; ``deadline`` in unix seconds."""
+    return {
+        "types": {"EIP712Domain": _domain_type, "Revoke": _revoke_type},
+        "primaryType": "Revoke",
+        "domain": domain(chain_id, registry),
+        "message": {"tokenId": token, "nonce": nonce, "deadline": deadline},
     }
 
 

@@ -53,4 +53,11 @@ class CallFailed(PermanentError):
 
 
 class TransactionFailed(PermanentError):
-    """A transaction was refused before it was sent, reverted, or was not mined in time."""
+    """A transaction was refused before it was sent, reverted, or was not mined in time.
+
+    ``error`` and ``arguments``: the contract's own error by name, where it gave one that its ABI knows.
+    """
+
+    def __init__(self, message: str, error: str = "", arguments: tuple[object, ...] = ()) -> None:
+        super().__init__(message)
+        self.error, self.arguments = error, arguments

@@ -67,11 +67,24 @@ def connect(endpoint: Endpoint) -> Web3:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What one transaction may cost at most: ``gas`` units, and ``fee`` wei for each; None for no limit."""
+
+    gas: int | None = None
+    fee: int | None = None
+
+
+class TooDear(TransactionFailed):
+    """The transaction would cost more than its limits allow; it was not sent."""
+
+
+@dataclass(frozen=True)
 class Sender:
     """An account that signs here; ``key`` is 0x and 64 hex digits and is never shown."""
 
     endpoint: Endpoint
     key: str = field(repr=False)
+    limits: Limits = field(default_factory=lambda: Limits())
 
     @cached_property
     def address(self) -> str:
@@ -83,9 +96,24 @@ class Sender:
         TransactionFailed carries the contract's own error by name.
         """
         artifact = load(contract)
-        bound = self._web3.eth.contract(address=self._web3.to_checksum_address(address), abi=artifact.abi)
-        data = bytes(HexBytes(bound.encode_abi(function, args=list(arguments))))
+        data = self._encode(artifact, address, function, arguments)
         return self.send_raw(address, data, f"{contract}.{function}", artifact)
+
+    def simulate(self, contract: str, address: str, function: str, *arguments: object) -> None:
+        """Does what :meth:`send` would do, on the latest block and without sending it; TransactionFailed likewise."""
+        artifact = load(contract)
+        data = self._encode(artifact, address, function, arguments)
+        call = {"from": self.address, "to": address, "data": "0x" + data.hex()}
+        if self.limits.gas is not None:
+            call["gas"] = hex(self.limits.gas)
+        try:
+            self.endpoint.request("eth_call", call, "latest")
+        except CallFailed as error:
+            raise refusal_of(error, f"{contract}.{function}", artifact) from None
+
+    def balance(self) -> int:
+        """What the account has, in wei."""
+        return int(self.endpoint.request("eth_getBalance", self.address, "latest"), 16)
 
     def send_raw(self, to: str, data: bytes, what: str, artifact: Artifact | None = None) -> Receipt:
         """Sends ``data`` to ``to`` and waits until it is mined; ``what`` it is stands in errors."""
@@ -94,13 +122,17 @@ class Sender:
                 sent = self._submit(to, data)
             return self._wait(sent, what)
         except CallFailed as error:
-            raise TransactionFailed(f"{what} was refused: {_refusal(error, artifact)}") from None
+            raise refusal_of(error, what, artifact) from None
         except TimeExhausted:
             raise TransactionFailed(
                 f"{what} was not mined within {mined_within:g} s: is the chain still making blocks?"
             ) from None
         except Web3Exception as error:
             raise TransactionFailed(f"{what} failed: {error}") from None
+
+    def _encode(self, artifact: Artifact, address: str, function: str, arguments: tuple[object, ...]) -> bytes:
+        bound = self._web3.eth.contract(address=self._web3.to_checksum_address(address), abi=artifact.abi)
+        return bytes(HexBytes(bound.encode_abi(function, args=list(arguments))))
 
     @cached_property
     def _web3(self) -> Web3:
@@ -124,6 +156,7 @@ class Sender:
             base = eth.get_block("latest").get("baseFeePerGas", 0)
             transaction["maxPriorityFeePerGas"] = tip
             transaction["maxFeePerGas"] = self._web3.to_wei(2 * base + tip, "wei")
+            self._check_limits(transaction["gas"], base + tip)
             try:
                 return eth.send_raw_transaction(
                     account.sign_transaction(cast(dict[str, Any], transaction)).raw_transaction
@@ -133,6 +166,12 @@ class Sender:
                 if not left or not any(word in str(error).lower() for word in _nonce_taken):
                     raise
         raise AssertionError("unreachable")
+
+    def _check_limits(self, gas: int, fee: int) -> None:
+        if self.limits.gas is not None and gas > self.limits.gas:
+            raise TooDear(f"it needs {gas} gas, more than the limit of {self.limits.gas}")
+        if self.limits.fee is not None and fee > self.limits.fee:
+            raise TooDear(f"gas costs {fee / 1e9:g} gwei now, more than the limit of {self.limits.fee / 1e9:g} gwei")
 
     def _wait(self, sent: HexBytes, what: str) -> Receipt:
         mined = self._web3.eth.wait_for_transaction_receipt(sent, timeout=mined_within, poll_latency=_poll)
@@ -144,7 +183,7 @@ class Sender:
         return Receipt(sent.to_0x_hex(), mined["blockNumber"], mined["gasUsed"], logs)
 
 
-def _refusal(error: CallFailed, artifact: Artifact | None) -> str:
+def refusal_of(error: CallFailed, what: str, artifact: Artifact | None) -> TransactionFailed:
     """The contract's own error with its arguments where the ABI knows it, else what the endpoint said."""
     try:
         data = bytes.fromhex(error.data.removeprefix("0x"))
@@ -154,8 +193,10 @@ def _refusal(error: CallFailed, artifact: Artifact | None) -> str:
         if item["type"] == "error":
             types = [argument["type"] for argument in item["inputs"]]
             if abi.selector(f"{item['name']}({','.join(types)})") == data[:4]:
-                return f"{item['name']}({', '.join(map(_show, decode(types, data[4:])))})"
-    return str(error)
+                arguments = tuple(decode(types, data[4:]))
+                shown = f"{item['name']}({', '.join(map(_show, arguments))})"
+                return TransactionFailed(f"{what} was refused: {shown}", item["name"], arguments)
+    return TransactionFailed(f"{what} was refused: {error}")
 
 
 def _show(value: object) -> str:

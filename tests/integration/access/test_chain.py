@@ -14,10 +14,10 @@ from berth.chain import anvil, dev
 from berth.chain.anvil import Anvil, accounts_key
 from berth.chain.endpoint import Endpoint, TimeLimits
 from berth.chain.errors import TransactionFailed
-from berth.chain.key_registry import KeyRegistry
+from berth.chain.key_registry import KeyRegistry, key_bytes
 from berth.chain.node_registry import NodeRegistry
 from berth.chain.seed import Contracts, deploy, holder_of, public_key_of, seed
-from berth.chain.transactions import Sender
+from berth.chain.transactions import Limits, Sender, TooDear
 
 pytestmark = pytest.mark.chain
 subnet = IPv4Network("10.77.0.0/16")
@@ -171,3 +171,43 @@ def test_nodes(endpoint: Endpoint, contracts: Contracts) -> None:
         registry.announce(sender, "node-2", key, "192.0.2.1:51820", "local")
     registry.disallow(sender, "node-1")
     assert registry.nodes() == ()
+
+
+def test_what_is_asked_about_single_passes(endpoint: Endpoint, contracts: Contracts) -> None:
+    (wallet, token, key), (_, other, _) = member(endpoint, contracts), member(endpoint, contracts)
+    registry = KeyRegistry(endpoint, contracts.key_registry)
+    at = endpoint.block()
+    first, second = registry.peers_of([other, 10**40, token], at)
+    assert (first.token, second.token, second.key, second.holder) == (other, token, key, wallet.address)
+    assert registry.peers_of([]) == ()
+    assert (registry.token_of(key), registry.token_of(dev.fresh_public_key())) == (token, None)
+    assert registry.slot_of(token) == second.slot
+    assert registry.slot_of(10**40) == 0
+    assert registry.collection() == contracts.access_pass
+    assert [registry.flag(name) for name in ("delegates", "rentable", "expiring")] == [False, True, True]
+
+    dev.transfer(endpoint, contracts.access_pass, wallet.key, dev.Wallet.fresh().address, token)
+    assert registry.holder_of(token) != wallet.address == registry.holder_of(token, at)
+    assert registry.peers_of([token]) == ()
+
+
+def test_a_refusal_carries_the_contracts_own_error(endpoint: Endpoint, contracts: Contracts) -> None:
+    _, _, key = member(endpoint, contracts)
+    wallet = dev.Wallet.fresh()
+    token = dev.mint(endpoint, contracts.access_pass, accounts_key, wallet.address)
+    dev.fund(endpoint, wallet.address)
+    for attempt in (Sender(endpoint, wallet.key).simulate, Sender(endpoint, wallet.key).send):
+        with pytest.raises(TransactionFailed, match="KeyTaken") as refused:
+            attempt("KeyRegistry", contracts.key_registry, "register", token, key_bytes(key))
+        assert (refused.value.error, refused.value.arguments[0]) == ("KeyTaken", key_bytes(key))
+
+
+@pytest.mark.parametrize(("limits", "says"), [(Limits(gas=100_000), "gas"), (Limits(fee=1), "gwei")])
+def test_what_is_too_dear_is_not_sent(endpoint: Endpoint, contracts: Contracts, limits: Limits, says: str) -> None:
+    wallet = dev.Wallet.fresh()
+    token = dev.mint(endpoint, contracts.access_pass, accounts_key, wallet.address)
+    dev.fund(endpoint, wallet.address)
+    sender = Sender(endpoint, wallet.key, limits)
+    with pytest.raises(TooDear, match=says):
+        sender.send("KeyRegistry", contracts.key_registry, "register", token, key_bytes(dev.fresh_public_key()))
+    assert KeyRegistry(endpoint, contracts.key_registry).slot_of(token) == 0

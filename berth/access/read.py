@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network
 from typing import Final
 
@@ -57,11 +57,20 @@ def read_access_list(
         peers += page.peers
     _check_unique(peers, block)
     # A full subnet keeps new passes out.  It must not stop the list: then nobody could be removed any more either.
-    last = slots(subnet)
-    entries = [Entry(p.token, p.holder, p.key, address_of(subnet, p.slot)) for p in peers if p.slot <= last]
+    entries, left_out = entries_of(peers, subnet)
+    return AccessList(endpoint.chain_id, registry, block, tuple(entries), tuple(left_out))
+
+
+def entries_of(peers: Iterable[Peer], subnet: IPv4Network) -> tuple[list[Entry], list[int]]:
+    """Bindings that count as entries, in order of tokens; and the tokens whose slot has no address in ``subnet``."""
+    last, entries, left_out = slots(subnet), [], []
+    for peer in peers:
+        if peer.slot <= last:
+            entries.append(Entry(peer.token, peer.holder, peer.key, address_of(subnet, peer.slot), peer.expires))
+        else:
+            left_out.append(peer.token)
     entries.sort(key=lambda entry: entry.token)
-    left_out = tuple(sorted(peer.token for peer in peers if peer.slot > last))
-    return AccessList(endpoint.chain_id, registry, block, tuple(entries), left_out)
+    return entries, sorted(left_out)
 
 
 def require_not_older(endpoint: Endpoint, block: Block, known: Block) -> None:

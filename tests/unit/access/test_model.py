@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from berth.access import merkle
-from berth.access.model import AccessList, Block, Entry, digest_of, peers_digest
+from berth.access.model import AccessList, Block, Entry, ListTree, PeersTree, digest_of, peers_digest
 from berth.chain.hashing import checksum_address
 
 block = Block(7, "0x" + "ab" * 32)
@@ -107,10 +107,53 @@ def test_peers_digest_tells_addresses_apart() -> None:
     peers = {"a": "10.77.0.2", "b": "10.77.0.3"}
     assert peers_digest(peers) == peers_digest(dict(reversed(peers.items())))
     assert peers_digest(peers) != peers_digest({"a": "10.77.0.3", "b": "10.77.0.2"})
-    assert peers_digest({}) == "sha256:" + sha256().hexdigest()
+    assert peers_digest({}) == digest_of(())
 
 
 @pytest.mark.parametrize(("number", "hash"), [(-1, "0x" + "ab" * 32), (1, "0x12"), (1, "0x" + "AB" * 32), (1, "")])
 def test_what_is_no_block(number: int, hash: str) -> None:
     with pytest.raises(ValueError, match="not a block"):
         Block(number, hash)
+
+
+def by_hand(leaves: dict[int, list[bytes]]) -> str:
+    """The root over 256 bucket roots, as the docstring says it."""
+    return "sha256:" + naive_root([naive_root(leaves.get(bucket, [])) for bucket in range(256)]).hex()
+
+
+@given(lists)
+def test_the_digest_is_over_256_buckets(found: list[Entry]) -> None:
+    leaves: dict[int, list[bytes]] = {}
+    for one in sorted(found, key=lambda e: e.token):
+        leaves.setdefault(sha256(one.token.to_bytes(32, "big")).digest()[0], []).append(one.leaf())
+    assert digest_of(found) == by_hand(leaves)
+
+
+@given(st.dictionaries(st.text("abc", min_size=1), st.sampled_from(["10.77.0.2", "10.77.0.3"])))
+def test_the_peers_digest_is_over_256_buckets(peers: dict[str, str]) -> None:
+    leaves: dict[int, list[bytes]] = {}
+    for key, address in sorted(peers.items()):
+        leaves.setdefault(sha256(key.encode()).digest()[0], []).append(f"{key} {address}\n".encode())
+    assert peers_digest(peers) == by_hand(leaves)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3), st.booleans()), max_size=40))
+def test_a_tree_that_changes_is_the_tree_made_anew(steps: list[tuple[int, int, bool]]) -> None:
+    trees, kept = (ListTree(), PeersTree()), {}
+    for token, host, put in steps:
+        one = entry(token, key=token, host=host + 2)
+        if put:
+            kept[token] = one
+            trees[0].put(one)
+            trees[1].put(one.key, one.address)
+        else:
+            kept.pop(token, None)
+            trees[0].drop(token)
+            trees[1].drop(one.key)
+        assert trees[0].digest == digest_of(kept.values())
+        assert trees[1].digest == peers_digest({e.key: e.address for e in kept.values()})
+
+
+def test_a_longer_term_makes_no_other_list() -> None:
+    assert replace(entry(1), expires=5) == entry(1)
+    assert digest_of([replace(entry(1), expires=5)]) == digest_of([entry(1)])

@@ -23,20 +23,7 @@ chain = Chain("chain", settings.chain, network, images)
 contracts = Contracts("contracts", ContractsArgs(settings.chain, settings.access, after=[chain]))
 access = AccessControl("access", AccessControlArgs(settings.chain, settings.access, contracts.key_registry))
 nodes = {
-    node.name: WireGuardNode(
-        node.name,
-        WireGuardNodeArgs(
-            node=node,
-            access=settings.access,
-            chain=settings.chain,
-            network=network,
-            images=images,
-            rpc_url=chain.node_rpc_url,
-            registry=contracts.key_registry.address,
-            digest=access.digest,
-            block=access.block,
-        ),
-    )
+    node.name: WireGuardNode(node.name, WireGuardNodeArgs(node, settings, network, images, chain, contracts, access))
     for node in settings.access.nodes
 }
 

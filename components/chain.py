@@ -18,6 +18,8 @@ class Chain(Component):
     """As this machine reaches it."""
     node_rpc_url: pulumi.Output[str]
     """As containers inside reach it."""
+    node_rpc_urls: pulumi.Output[str]
+    """Every endpoint as containers reach it, separated by commas."""
 
     def __init__(
         self,
@@ -33,10 +35,12 @@ class Chain(Component):
             # Through the container's id, so that contracts and nodes wait until it is healthy.
             self.rpc_url = container.id.apply(lambda _: settings.rpc_url)
             self.node_rpc_url = container.id.apply(lambda _: settings.node_rpc_url)
+            self.node_rpc_urls = container.id.apply(lambda _: ",".join(settings.node_rpc_urls))
         else:
             # The URLs of paid endpoints carry a key.
             hide = pulumi.Output.secret if is_secret("chain") else pulumi.Output.from_input
             self.rpc_url, self.node_rpc_url = hide(settings.rpc_url), hide(settings.node_rpc_url)
+            self.node_rpc_urls = hide(",".join(settings.node_rpc_urls))
         self.register_outputs({"rpcUrl": self.rpc_url, "nodeRpcUrl": self.node_rpc_url})
 
     def _anvil(self, settings: ChainSettings, network: Network, images: Images) -> docker.Container:

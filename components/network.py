@@ -14,6 +14,7 @@ from components.settings import NetworkSettings
 # Host numbers of what must be known by address.  Docker hands out addresses from the upper half of each
 # subnet only, so that whoever starts first never takes one of these.
 _gateway_host: Final = 10
+_access_host: Final = 11
 
 
 class Network(Component):
@@ -23,12 +24,15 @@ class Network(Component):
     edge: docker.Network
     gateway_address: str
     """The gateway's fixed address inside: peers reach the members' page there."""
+    access_address: str
+    """The access API's: nodes answer it, and not everybody inside."""
 
     def __init__(self, name: str, settings: NetworkSettings, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("berth:platform:Network", name, opts)
         self.inside = self._bridge("inside", settings.inside_subnet)
         self.edge = self._bridge("edge", settings.edge_subnet)
         self.gateway_address = str(settings.inside_subnet[_gateway_host])
+        self.access_address = str(settings.inside_subnet[_access_host])
         self.register_outputs({"inside": self.inside.name, "edge": self.edge.name})
 
     def attach_inside(self, *aliases: str, address: str | None = None) -> Attachment:

@@ -14,19 +14,10 @@ from typing import Annotated, Any, Final, Literal, Self
 import pulumi.runtime.config
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from providers.settings import (
-    AccessSettings,
-    Allowed,
-    ChainSettings,
-    HostAddress,
-    NodeSettings,
-    Port,
-    Section,
-    SettingsError,
-    Subnet,
-    explain,
-    namespace,
-)
+from components.gateway_settings import GatewaySettings
+from providers.explain import explain
+from providers.fields import Allowed, Port, Section, SettingsError, Subnet
+from providers.settings import AccessSettings, ChainSettings, NodeSettings, namespace
 
 __all__ = [
     "AccessSettings",
@@ -43,6 +34,7 @@ __all__ = [
     "parse",
 ]
 
+_taken: Final = ("access", "chain", "edge", "gateway", "inside", "nodes", "relay", "web")
 undecided: Final = 0xDEAD
 """The account that example stacks name as owner; nobody has its key."""
 
@@ -75,6 +67,8 @@ class ImageSettings(Section):
     chain: Source = "local"
     gateway: Source = "local"
     wireguard: Source = "local"
+    access: Source = "local"
+    web: Source = "local"
 
 
 class NetworkSettings(Section):
@@ -98,14 +92,6 @@ class MongoSettings(Section):
     host_port: Port | None = None
     """Where the first member is published on 127.0.0.1; nowhere when absent."""
     memory: Annotated[int, Field(ge=256, le=1_048_576), Allowed("MiB, a whole number from 256")] = 512
-
-
-class GatewaySettings(Section):
-    """``berth:gateway``: the published entrance."""
-
-    bind: HostAddress = "127.0.0.1"
-    http_port: Port = 80
-    alt_port: Port = 8080
 
 
 class Settings(Section):
@@ -134,12 +120,15 @@ class Settings(Section):
             ("gateway.altPort", self.gateway.alt_port),
             *((f"access.nodes[{i}].controlPort", node.control_port) for i, node in enumerate(self.access.nodes)),
         ]
+        if self.gateway.tls is not None:
+            ports.append(("gateway.httpsPort", self.gateway.https_port))
         if self.chain.mode == "local":
             ports.append(("chain.rpcPort", self.chain.rpc_port))
         if self.mongodb.host_port is not None:
             ports.append(("mongodb.hostPort", self.mongodb.host_port))
         _refuse_twice(ports)
         _refuse_taken_names(self.access.nodes)
+        _refuse_short_quarantine(self.chain, self.access)
         return self
 
 
@@ -154,8 +143,18 @@ def _refuse_overlaps(subnets: Mapping[str, IPv4Network]) -> None:
 def _refuse_taken_names(nodes: Sequence[NodeSettings]) -> None:
     """A node's name is its container's, and its host name inside."""
     for i, node in enumerate(nodes):
-        if node.name in ("chain", "gateway", "inside", "edge") or node.name.startswith("mongo-"):
+        if node.name in _taken or node.name.startswith("mongo-"):
             raise ValueError(f'access.nodes[{i}].name is "{node.name}", which another part has: name it otherwise')
+
+
+def _refuse_short_quarantine(chain: ChainSettings, access: AccessSettings) -> None:
+    """A node that lags must not let the old holder of an address in when it has a new one."""
+    longest = access.max_stale_seconds + access.breaker.wait_seconds
+    if chain.mode == "external" and access.quarantine_seconds < longest:
+        raise ValueError(
+            f"access.quarantineSeconds is {access.quarantine_seconds}: it must be at least {longest}, the sum of "
+            "access.maxStaleSeconds and access.breaker.waitSeconds, for which a node may go by an older list"
+        )
 
 
 def _refuse_twice(ports: list[tuple[str, int]]) -> None:

@@ -19,7 +19,8 @@ from pydantic.fields import FieldInfo  # noqa: E402
 from pydantic_core import PydanticUndefined, to_jsonable_python  # noqa: E402
 
 from components.settings import Settings  # noqa: E402
-from providers.settings import Allowed, NodeSettings  # noqa: E402
+from providers.fields import Allowed  # noqa: E402
+from providers.settings import NodeSettings  # noqa: E402
 
 TARGET = ROOT / "docs" / "settings.md"
 HEAD = """\
@@ -36,7 +37,7 @@ secret with `--secret` as well; it is then encrypted in the file.
 
 
 def sections() -> Iterator[tuple[str, type[BaseModel]]]:
-    """Each object under ``berth:`` with its model; a list's element comes after the object that holds it."""
+    """Each object under ``berth:`` with its model; what is in it comes after it, a list's element with ``[]``."""
     for name, field in Settings.model_fields.items():
         model = _model(field.annotation)
         if model is None:
@@ -44,9 +45,9 @@ def sections() -> Iterator[tuple[str, type[BaseModel]]]:
         key = f"berth:{field.alias or name}"
         yield key, model
         for inner, nested in model.model_fields.items():
-            element = _model(nested.annotation)
-            if element is not None:
-                yield f"{key}.{nested.alias or inner}[]", element
+            inside = _model(nested.annotation)
+            if inside is not None:
+                yield f"{key}.{nested.alias or inner}{'[]' if _is_list(nested) else ''}", inside
 
 
 def text() -> str:
@@ -81,6 +82,8 @@ def _default(field: FieldInfo) -> str:
     value: Any = field.get_default(call_default_factory=True, validated_data={})
     if value is None or value == "":
         return ""
+    if isinstance(value, BaseModel):
+        return "as below"
     if isinstance(value, tuple) and value and isinstance(value[0], NodeSettings):
         return f"one node, `{value[0].name}`"
     return f"`{json.dumps(to_jsonable_python(value))}`".replace('`"', "`").replace('"`', "`")
@@ -88,14 +91,17 @@ def _default(field: FieldInfo) -> str:
 
 def _allowed(field: FieldInfo) -> str:
     found = next((one.text for one in _metadata(field) if isinstance(one, Allowed)), "")
-    if not found and field.annotation is not None and "tuple" in str(field.annotation):
+    if not found and _model(field.annotation) is not None and not _is_list(field):
+        found = "an object"
+    if not found and _is_list(field):
         found = "a list; each: " + next((m.text for m in _nested(field.annotation)), "")
     return found.replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _metadata(field: FieldInfo) -> Iterator[Any]:
     yield from field.metadata
-    if "tuple" not in str(field.annotation):
+    # What is said inside a model is said of its own keys.
+    if not _is_list(field) and _model(field.annotation) is None:
         yield from _nested(field.annotation)
 
 
@@ -105,6 +111,10 @@ def _nested(annotation: Any) -> Iterator[Allowed]:
             yield one
     for part in get_args(annotation):
         yield from _nested(part)
+
+
+def _is_list(field: FieldInfo) -> bool:
+    return "tuple" in str(field.annotation)
 
 
 def _model(annotation: Any) -> type[BaseModel] | None:

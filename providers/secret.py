@@ -9,13 +9,15 @@ from typing import Any, Final, Literal
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
-Kind = Literal["token", "keyfile"]
+Kind = Literal["token", "keyfile", "account"]
 
 _makers: Final = {
     # 256 bits, in an alphabet that needs no escaping in URIs, headers or shells.
     "token": lambda: secrets.token_hex(32),
     # What mongod accepts as a key file: 6 to 1024 base64 characters.
     "keyfile": lambda: base64.b64encode(secrets.token_bytes(756)).decode(),
+    # Any number from 1 below the order of secp256k1, which starts with 31 set bits.
+    "account": lambda: f"0x{1 + secrets.randbelow(2**255):064x}",
 }
 
 
@@ -41,7 +43,8 @@ class GeneratedSecretProvider(ResourceProvider):
 class GeneratedSecret(Resource, module="berth", name="GeneratedSecret"):
     """A random value of one kind; ``value`` is a secret output.
 
-    Kinds: ``token`` (64 hexadecimal digits) and ``keyfile`` (a MongoDB key file, 1008 base64 characters).
+    Kinds: ``token`` (64 hexadecimal digits), ``keyfile`` (a MongoDB key file, 1008 base64 characters) and
+    ``account`` (the private key of a new account: 0x and 64 hexadecimal digits).
     """
 
     kind: pulumi.Output[str]

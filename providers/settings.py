@@ -9,12 +9,42 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from difflib import get_close_matches
-from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypeVar, get_args
+from ipaddress import IPv4Network
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, ValidationError, model_validator
+
+from providers.explain import explain
+from providers.fields import (
+    Address,
+    Allowed,
+    Finality,
+    HostAddress,
+    HostPort,
+    IpAddress,
+    Label,
+    Port,
+    PrivateKey,
+    Section,
+    SettingsError,
+    Subnet,
+    Subnet6,
+    Target,
+    Url,
+    WsUrl,
+)
+
+__all__ = [
+    "AccessSettings",
+    "BreakerSettings",
+    "ChainSettings",
+    "NodeSettings",
+    "RelaySettings",
+    "SettingsError",
+    "anvil_key",
+    "load_section",
+    "namespace",
+]
 
 namespace: Final = "berth"
 
@@ -22,74 +52,7 @@ namespace: Final = "berth"
 # knowledge, and therefore only ever the default of the local chain.
 anvil_key: Final = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 
-
-class SettingsError(Exception):
-    """One or more settings cannot be used; the message names key, value and what is allowed for each."""
-
-
-class Allowed(NamedTuple):
-    """What a setting may be, in words that finish the sentence "it must be ..."."""
-
-    text: str
-
-
-# RFC 1918 and RFC 6598; what Python calls private holds loopback and reserved networks as well.
-_private: Final = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
-
-
-def _network(value: IPv4Network) -> IPv4Network:
-    if not any(value.subnet_of(network) for network in _private):
-        raise ValueError("not a private network")
-    return value
-
-
-def _host_address(value: str) -> str:
-    return str(IPv4Address(value))
-
-
-def _target(value: str) -> str:
-    host, _, _ = value.rpartition("/")[0].partition(":")  # only tcp and udp have ports
-    if host != "gateway":
-        IPv4Network(host)
-    return value
-
-
-Port = Annotated[int, Field(ge=1, le=65535), Allowed("a port, a whole number from 1 to 65535")]
-Subnet = Annotated[IPv4Network, AfterValidator(_network), Allowed("a private IPv4 network, for example 172.30.10.0/24")]
-HostAddress = Annotated[str, AfterValidator(_host_address), Allowed("an IPv4 address of this host")]
-Target = Annotated[
-    str,
-    Field(pattern=r"^[a-z0-9./]+(:\d{1,5}/(tcp|udp)|/(tcp|udp|icmp|any))$"),
-    AfterValidator(_target),
-    Allowed("a target such as gateway:8081/tcp or 172.30.10.0/24/any"),
-]
-Address = Annotated[
-    str, Field(pattern=r"^0x[0-9a-fA-F]{40}$"), Allowed("an account address: 0x and 40 hexadecimal digits")
-]
-Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+\S*$"), Allowed("an http:// or https:// URL")]
-Label = Annotated[
-    str,
-    Field(pattern=r"^[a-z][a-z0-9-]{0,30}[a-z0-9]$"),
-    Allowed("a name of 2 to 32 lower-case letters, digits and hyphens that starts with a letter"),
-]
-PrivateKey = Annotated[
-    SecretStr,
-    AfterValidator(lambda value: _private_key(value)),
-    Allowed("a private key: 0x and 64 hexadecimal digits"),
-]
-
-
-def _private_key(value: SecretStr) -> SecretStr:
-    text = value.get_secret_value()
-    if len(text) != 66 or not text.startswith("0x") or set(text[2:].lower()) - set("0123456789abcdef"):
-        raise ValueError("not a private key")
-    return value
-
-
-class Section(BaseModel):
-    """One object under ``berth:``; its keys are the fields' names in camel case, and there are no others."""
-
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, strict=True, validate_by_name=True)
+_slowness: Final = ("latest", "safe", "finalized")
 
 
 class ChainSettings(Section):
@@ -102,9 +65,23 @@ class ChainSettings(Section):
     """As this machine reaches the chain."""
     node_rpc_url: Url = ""
     """As the containers reach the chain."""
-    finality: Annotated[Literal["latest", "safe", "finalized"], Allowed("latest, safe or finalized")] = "latest"
+    rpc_urls: Annotated[tuple[Url, ...], Allowed("a list of http:// or https:// URLs")] = ()
+    """More endpoints of the same chain, as containers reach them: asked where another fails, and for `quorum`."""
+    ws_urls: Annotated[tuple[WsUrl, ...], Allowed("a list of ws:// or wss:// URLs")] = ()
+    """Where nodes subscribe to new blocks; derived from the other URLs where absent, and polling is the fallback."""
+    quorum: Annotated[int, Field(ge=1, le=16), Allowed("a whole number from 1 to 16")] = 1
+    """How many of a node's endpoints have to agree on what it reads."""
+    finality: Finality = "latest"
+    """Which block counts."""
+    removal_finality: Finality | None = None
+    """Which block counts for taking access away, if that is to be sooner; as `finality` where absent."""
     deployer_key: PrivateKey | None = None
     """Signs the deployment of the contracts; may be absent in a preview."""
+
+    @property
+    def node_rpc_urls(self) -> tuple[str, ...]:
+        """Every endpoint as containers reach it, each once, the first one first."""
+        return tuple(dict.fromkeys((self.node_rpc_url, *self.rpc_urls)))
 
     @model_validator(mode="before")
     @classmethod
@@ -112,8 +89,12 @@ class ChainSettings(Section):
         """What follows from the mode: a local chain's URLs and its well-known key."""
         if not isinstance(given, dict):
             return given
-        values = dict(given)
+        # What this returns counts as Python's own, where a list is no tuple; a list of anything else is refused below.
+        values = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
         if values.get("mode", "local") == "external":
+            urls = values.get("rpcUrls")
+            if "rpcUrl" not in values and isinstance(urls, tuple) and urls:
+                values["rpcUrl"] = urls[0]
             if "rpcUrl" in values:
                 values.setdefault("nodeRpcUrl", values["rpcUrl"])
         else:
@@ -123,9 +104,18 @@ class ChainSettings(Section):
         return values
 
     @model_validator(mode="after")
-    def _external_has_url(self) -> Self:
+    def _fits(self) -> Self:
         if not self.rpc_url:
             raise ValueError("rpcUrl is missing: mode external needs the URL of a node of that chain")
+        if self.quorum > (count := len(self.node_rpc_urls)):
+            endpoints = "1 endpoint is" if count == 1 else f"{count} endpoints are"
+            raise ValueError(f"quorum is {self.quorum}, but {endpoints} named: add others to rpcUrls")
+        removal = self.removal_finality
+        if removal is not None and _slowness.index(removal) > _slowness.index(self.finality):
+            raise ValueError(
+                f"removalFinality is {removal}, which is later than finality {self.finality}: access would be given "
+                "before it can be taken away; it must be the same or sooner"
+            )
         return self
 
 
@@ -139,37 +129,103 @@ class NodeSettings(Section):
     """TCP port of the node's control API, published on 127.0.0.1 only."""
     bind: HostAddress = "127.0.0.1"
     """Where the WireGuard port is published."""
-    endpoint: (
-        Annotated[str, Field(pattern=r"^\S+:\d{1,5}$"), Allowed("host:port, as clients reach the node")] | None
-    ) = None
+    endpoint: HostPort | None = None
+    """What the node announces, if it is not `bind` and `listenPort`: a public host name, for example."""
     region: Label = "local"
+    """A label that the Connect page shows."""
+    probe_url: Url | None = None
+    """What browsers ask to measure the way to the node; the gateway's `/nodes/<name>/ping` where absent."""
+    account_key: PrivateKey | None = None
+    """Secret: the account that announces the node in NodeRegistry; made by the stack where absent."""
+
+
+class BreakerSettings(Section):
+    """``berth:access.breaker``: when a mass revocation waits for a person (`berth access approve`).
+
+    It does where it would take away at least ``share`` percent of the peers and at least ``atLeast`` of them.
+    """
+
+    share: Annotated[int, Field(ge=1, le=100), Allowed("percent, a whole number from 1 to 100")] = 50
+    """Percent of a node's peers that go at once; 100 turns this off."""
+    at_least: Annotated[int, Field(ge=1, le=1_000_000), Allowed("peers, a whole number from 1 to 1000000")] = 10
+    """And how many, so that small networks need no approval."""
+    wait_seconds: Annotated[int, Field(ge=0, le=86_400), Allowed("seconds, a whole number from 0 to 86400")] = 900
+    """How long they keep their access meanwhile; then it ends without approval."""
+
+
+class RelaySettings(Section):
+    """``berth:access.relay``: the account that pays for what holders only sign."""
+
+    key: PrivateKey | None = None
+    """Secret: its private key; made by the stack where absent. On a chain that is not local it has to be funded."""
+    per_minute: Annotated[int, Field(ge=1, le=10_000), Allowed("a whole number from 1 to 10000")] = 6
+    """Registrations and revocations that one address, or one pass, gets paid for in a minute."""
+    max_gas: Annotated[
+        int, Field(ge=100_000, le=30_000_000), Allowed("gas, a whole number from 100000 to 30000000")
+    ] = 600_000
+    """The most that one transaction may use."""
 
 
 class AccessSettings(Section):
     """``berth:access``: passes, tunnel and nodes."""
 
+    mode: Annotated[Literal["follow", "on-up"], Allowed("follow or on-up")] = "follow"
+    """Whether nodes follow the chain by themselves, or change peers only when `up` runs."""
+    sync_seconds: Annotated[int, Field(ge=1, le=86_400), Allowed("seconds, a whole number from 1 to 86400")] = 30
+    """How often a node that follows reads the whole list as well."""
+    max_stale_seconds: Annotated[
+        int, Field(ge=10, le=604_800), Allowed("seconds, a whole number from 10 to 604800")
+    ] = 900
+    """The oldest that a node's list may be: then it is unhealthy, and `outagePolicy` decides about its peers."""
+    outage_policy: Annotated[Literal["fail-closed", "keep"], Allowed("fail-closed or keep")] = "fail-closed"
+    """What becomes of peers when the chain cannot be read for longer: all go (`fail-closed`), or stay (`keep`)."""
+    breaker: BreakerSettings = BreakerSettings()
     pass_name: Annotated[str, Field(min_length=1, max_length=64), Allowed("1 to 64 characters")] = "berth pass"
     pass_symbol: Annotated[str, Field(pattern=r"^[A-Z0-9]{1,11}$"), Allowed("1 to 11 capital letters or digits")] = (
         "BERTH"
     )
     owner: Address | None = None
-    """Who may mint passes; the deployer's account where absent."""
+    """Who may mint passes and allow nodes; the deployer's account where absent."""
     delegates: Annotated[bool, Allowed("true or false")] = False
+    """Whether somebody to whom a holder delegates the pass may register a key for it."""
     quarantine_seconds: Annotated[
         int, Field(ge=0, le=31_536_000), Allowed("seconds, a whole number from 0 to 31536000")
     ] = 3600
+    """How long the address of a pass that ended is given to nobody else."""
     tunnel_subnet: Subnet = IPv4Network("10.77.0.0/16")
+    tunnel_subnet6: Subnet6 | None = None
+    """IPv6 addresses beside the others, with the same host number; none where absent."""
+    mtu: Annotated[int, Field(ge=1280, le=9000), Allowed("bytes, a whole number from 1280 to 9000")] = 1420
+    """Of the tunnel, on nodes and in clients' files."""
+    dns: Annotated[tuple[IpAddress, ...], Allowed("a list of IPv4 or IPv6 addresses")] = ()
+    """Resolvers that clients' files name; clients keep their own where there are none."""
     nodes: Annotated[tuple[NodeSettings, ...], Allowed("a list of nodes")] = (NodeSettings(name="node-1"),)
     allow: tuple[Target, ...] = ("gateway:8081/tcp",)
     """What peers may reach; ``gateway`` stands for the gateway's address inside."""
+    relay: RelaySettings = RelaySettings()
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if not self.tunnel_subnet.prefixlen <= 24:
             raise ValueError(f"tunnelSubnet is {self.tunnel_subnet}: it must be /24 or larger to hold the peers")
+        if self.tunnel_subnet6 is not None:
+            room, needed = 128 - self.tunnel_subnet6.prefixlen, 32 - self.tunnel_subnet.prefixlen
+            if room < needed:
+                raise ValueError(
+                    f"tunnelSubnet6 is {self.tunnel_subnet6}, which has less room than tunnelSubnet "
+                    f"{self.tunnel_subnet}: it must be /{128 - needed} or larger"
+                )
+        if self.mode == "follow" and self.max_stale_seconds < 2 * self.sync_seconds:
+            raise ValueError(
+                f"maxStaleSeconds is {self.max_stale_seconds}, and syncSeconds {self.sync_seconds}: a list would be "
+                "too old before it is read again; it must be at least twice as long"
+            )
         _distinct("nodes[].name", [node.name for node in self.nodes])
         _distinct("nodes[].listenPort", [node.listen_port for node in self.nodes])
         _distinct("nodes[].controlPort", [node.control_port for node in self.nodes])
+        _distinct("nodes[].endpoint", [node.endpoint for node in self.nodes if node.endpoint])
+        keys = [(f"nodes[{i}].accountKey", node.account_key) for i, node in enumerate(self.nodes)]
+        _apart([*keys, ("relay.key", self.relay.key)])
         return self
 
 
@@ -177,6 +233,17 @@ def _distinct(what: str, values: list[Any]) -> None:
     twice = sorted({str(value) for value in values if values.count(value) > 1})
     if twice:
         raise ValueError(f"{what} has {', '.join(twice)} more than once: each must be different")
+
+
+def _apart(keys: list[tuple[str, Any]]) -> None:
+    """Two senders with one account would take each other's nonces."""
+    seen: dict[str, str] = {}
+    for where, key in keys:
+        if key is None:
+            continue
+        if (value := key.get_secret_value().lower()) in seen:
+            raise ValueError(f"{where} is the key of {seen[value]} as well: each must be different")
+        seen[value] = where
 
 
 S = TypeVar("S", bound=Section)
@@ -197,84 +264,3 @@ def load_section(model: type[S], config: Mapping[str, str], key: str) -> S:
         return model.model_validate_json(json.dumps(given))
     except ValidationError as error:
         raise SettingsError("\n".join(explain(error, model, name))) from error
-
-
-def explain(error: ValidationError, model: type[BaseModel], prefix: str) -> list[str]:
-    """One sentence per problem: the key's dotted path, its value, and what is allowed there."""
-    lines: list[str] = []
-    for problem in error.errors(include_url=False):
-        names = [part for part in problem["loc"] if not _is_noise(part)]
-        path = prefix + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in names)
-        path = path.replace(":.", ":")
-        annotation, keys = _walk(model, names)
-        if problem["type"] == "extra_forbidden":
-            close = get_close_matches(str(names[-1]), keys, n=1)
-            hint = f" (did you mean {close[0]}?)" if close else ""
-            lines.append(f"{path} is not a setting{hint}; allowed are: {', '.join(sorted(keys))}")
-        elif problem["type"] == "missing":
-            lines.append(f"{path} is missing: it must be {annotation or 'given'}")
-        elif problem["type"] == "value_error" and isinstance(problem["input"], dict):
-            # Two keys of one object that do not go together: the message says which.
-            lines.append(f"{path}{'' if path.endswith(':') else ': '}{problem['msg'].removeprefix('Value error, ')}")
-        else:
-            lines.append(f"{path} is {_show(problem['input'], path)}: it must be {annotation or problem['msg']}")
-    return lines
-
-
-def _is_noise(part: int | str) -> bool:
-    """Pydantic adds the tried type of a union or the validator's name to the path: no key is spelled so."""
-    return isinstance(part, str) and not part.replace("_", "").replace("-", "").isalnum()
-
-
-def _show(value: Any, path: str) -> str:
-    if isinstance(value, SecretStr) or path.lower().endswith("key"):
-        return "[secret]"
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _walk(model: type[BaseModel], names: list[int | str]) -> tuple[str, list[str]]:
-    """What is allowed at a path, and the keys that the object around its last name has."""
-    current: Any = model
-    allowed = ""
-    keys = _keys(model)
-    for name in names:
-        if isinstance(name, int):
-            current = _element(current) if current is not None else None
-            allowed = _allowed(current) or allowed
-            continue
-        owner = _model(current)
-        if owner is None:
-            break
-        keys = _keys(owner)
-        field = next((f for n, f in owner.model_fields.items() if name in (f.alias, n)), None)
-        if field is None:
-            return "", keys
-        current = field.annotation
-        allowed = next((m.text for m in field.metadata if isinstance(m, Allowed)), "") or _allowed(current)
-    owner = _model(current)
-    if not allowed and owner is not None and names:
-        allowed = f"an object with {', '.join(sorted(_keys(owner)))}"
-    return allowed, keys
-
-
-def _keys(model: type[BaseModel]) -> list[str]:
-    return [field.alias or name for name, field in model.model_fields.items()]
-
-
-def _model(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for part in get_args(annotation) if (found := _model(part)) is not None), None)
-
-
-def _element(annotation: Any) -> Any:
-    return next((part for part in get_args(annotation) if part is not Ellipsis), None)
-
-
-def _allowed(annotation: Any) -> str:
-    """The first :class:`Allowed` of an annotation, looked for in optional types as well."""
-    for part in getattr(annotation, "__metadata__", ()):
-        if isinstance(part, Allowed):
-            return part.text
-    return next((text for part in get_args(annotation) if (text := _allowed(part))), "")

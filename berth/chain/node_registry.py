@@ -73,6 +73,30 @@ class NodeRegistry:
         ]
         return nodes, following, total
 
+    def account_of(self, node: str, block: Block | Finality = "latest") -> str | None:
+        """Which account may announce ``node``; None where the operator does not allow it.  Errors as :meth:`nodes`."""
+        from eth_abi.abi import encode
+
+        where = block if isinstance(block, Block) else self.endpoint.block(block)
+        data = self.endpoint.call(self.address, abi.selector("accountOf(string)") + encode(["string"], [node]), where)
+        if not data:
+            self.endpoint.require_code(self.address, f"the {name}", where)
+        try:
+            account = abi.address(data, 0)
+        except ValueError as error:
+            raise NoContract(
+                f"the contract at {self.address} does not answer accountOf as a {name} does: {error}"
+            ) from None
+        return account if int(account, 16) else None
+
+    def owner(self) -> str:
+        """The operator: who may allow nodes."""
+        where = self.endpoint.block()
+        data = self.endpoint.call(self.address, abi.encode_call("owner()"), where)
+        if not data:
+            self.endpoint.require_code(self.address, f"the {name}", where)
+        return abi.address(data, 0)
+
     def allow(self, sender: Sender, node: str, account: str) -> Receipt:
         """Allows ``account`` to announce ``node``; the registry's owner only."""
         return sender.send(name, self.address, "allow", node, account)

@@ -33,11 +33,15 @@ class Registered:
 class _Answers(pulumi.runtime.Mocks):
     """What a resource answers beside its inputs; what an engine cannot know in a first preview stays unknown."""
 
+    # A key as its kind makes it, because addresses are computed from it.
+    account_key: ClassVar = "0x" + "5" * 64
     computed: ClassVar[dict[str, Callable[[str], dict[str, Any]]]] = {
         "docker:index/image:Image": lambda name: {"repoDigest": f"sha256:{name}"},
         "docker:index/remoteImage:RemoteImage": lambda name: {"imageId": f"sha256:official-{name}"},
         "docker:index/container:Container": lambda _: {"exitCode": 0, "containerLogs": ""},
-        "pulumi-python:dynamic/berth:GeneratedSecret": lambda name: {"value": pulumi.Output.secret(f"value-of-{name}")},
+        "pulumi-python:dynamic/berth:GeneratedSecret": lambda name: {
+            "value": pulumi.Output.secret(_Answers.account_key if name.endswith("-account") else f"value-of-{name}")
+        },
     }
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:

@@ -6,6 +6,7 @@ import pulumi
 import pulumi_docker as docker
 import pytest
 
+from berth.chain.accounts import address_of
 from components.base import Component, Limits, finished
 from providers.secret import GeneratedSecretProvider
 from tests.component.recorder import Recorder, declare
@@ -76,6 +77,11 @@ def test_generated_secrets_differ_and_have_the_form_of_their_kind() -> None:
     assert token["value"] != other["value"]
     assert len(bytes.fromhex(token["value"])) == 32
     assert 6 <= len(keyfile["value"]) <= 1024
+
+
+def test_a_generated_account_has_an_address() -> None:
+    keys = {(GeneratedSecretProvider().create({"kind": "account"}).outs or {})["value"] for _ in range(50)}
+    assert len({address_of(key) for key in keys}) == 50
 
 
 def test_a_generated_secret_survives_updates_and_refreshes() -> None:

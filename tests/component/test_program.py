@@ -9,6 +9,7 @@ import pulumi
 import pytest
 from pulumi.runtime import rpc
 
+from berth.chain.accounts import address_of
 from tests.component.recorder import (
     Recorder,
     Registered,
@@ -38,9 +39,11 @@ tokens = {
     "berth:platform:Network",
 }
 dynamic = {
+    "pulumi-python:dynamic/berth:Account",
     "pulumi-python:dynamic/berth:AccessList",
     "pulumi-python:dynamic/berth:Contract",
     "pulumi-python:dynamic/berth:GeneratedSecret",
+    "pulumi-python:dynamic/berth:NodeAllowance",
     "pulumi-python:dynamic/berth:NodeIdentity",
     "pulumi-python:dynamic/berth:NodePeers",
 }
@@ -135,8 +138,7 @@ def test_secrets_are_files_and_not_environment(program: Program) -> None:
     for resource in program[1].of(container):
         for entry in plain(resource.inputs.get("envs") or []):
             assert "value-of-" not in entry
-    uploads = plain(program[1].named(container, "mongo-init").inputs["uploads"])
-    files = {entry["file"]: entry["content"] for entry in uploads}
+    files = uploads(program[1].named(container, "mongo-init"))
     assert files["/run/berth/root-password"] == "value-of-mongo-root"
     assert files["/run/berth/mongo.key"] == "value-of-mongo-key"
 
@@ -203,6 +205,95 @@ def test_the_url_of_a_chain_whose_settings_are_secret_is_secret_everywhere() -> 
             assert "key-in-url" not in str(value), f"{resource.name}: {path} is plain"
     node = recorder.named(container, "node-1").inputs
     assert any("key-in-url" in entry for entry in plain(node["envs"]))
+
+
+def environment(resource: Registered) -> dict[str, str]:
+    return dict(entry.split("=", 1) for entry in plain(resource.inputs["envs"]))
+
+
+def uploads(resource: Registered) -> dict[str, str]:
+    return {entry["file"]: entry["content"] for entry in plain(resource.inputs["uploads"])}
+
+
+def test_each_node_knows_itself_and_what_it_follows() -> None:
+    recorder = declare_program("dev")
+    for name, port, region in (("node-1", 51820, "here"), ("node-2", 51821, "there")):
+        given = environment(recorder.named(container, name))
+        expected = {
+            "NODE_ID": name,
+            "NETWORK": "local",
+            "CHAIN_ID": "31337",
+            "ENDPOINT": f"127.0.0.1:{port}",
+            "REGION": region,
+            "AUTO_SYNC": "true",
+            "SYNC_INTERVAL": "30000",
+            "MAX_STALE": "900",
+            "OUTAGE_POLICY": "fail-closed",
+            "BREAKER_SHARE": "50",
+            "BREAKER_AT_LEAST": "10",
+            "BREAKER_WAIT": "900",
+            "QUORUM": "1",
+            "FINALITY": "latest",
+            "MTU": "1420",
+            "CONTRACT_PRIVATE_KEY_FILE": "/run/berth/account-key",
+            "CONTROL_SOURCES": "172.30.10.10,172.30.10.11",
+        }
+        assert {key: given.get(key) for key in expected} == expected
+        assert not given.keys() & {"REMOVAL_FINALITY", "WS_URLS"}
+
+
+def test_nodes_publish_their_control_on_loopback_only_and_no_port_twice(program: Program) -> None:
+    seen: set[tuple[int, str]] = set()
+    nodes = [resource for resource in program[1].of(container) if resource.name.startswith("node-")]
+    assert nodes
+    for node in nodes:
+        for port in node.inputs["ports"]:
+            where = (int(port["external"]), port.get("protocol", "tcp"))
+            assert where not in seen
+            seen.add(where)
+            if port["internal"] == 8080:
+                assert port["ip"] == "127.0.0.1"
+
+
+def test_a_nodes_account_key_is_a_secret_file_and_its_address_is_allowed() -> None:
+    recorder = declare_program("dev")
+    for name in ("node-1", "node-2"):
+        files = uploads(recorder.named(container, name))
+        allowance = recorder.named("pulumi-python:dynamic/berth:NodeAllowance", f"{name}-allowance")
+        account = recorder.named("pulumi-python:dynamic/berth:Account", f"{name}-account").inputs["address"]
+        assert plain(allowance.inputs["account"]) == account == address_of(files["/run/berth/account-key"])
+        assert (allowance.inputs["node"], allowance.inputs["chainId"]) == (name, 31337)
+    key = uploads(recorder.named(container, "node-1"))["/run/berth/account-key"]
+    for resource in recorder.registered:
+        for path, value in _leaves(resource.inputs):
+            assert key[2:] not in str(value), f"{resource.name}: {path} is plain"
+
+
+def test_what_the_settings_say_of_chain_and_tunnel_reaches_the_nodes() -> None:
+    key = "0x" + "7" * 64
+    chain = {"mode": "external", "chainId": 8453, "rpcUrls": ["https://a", "https://b"], "wsUrls": ["wss://a"]}
+    chain |= {"quorum": 2, "finality": "finalized", "removalFinality": "latest"}
+    node = {"name": "node-1", "accountKey": key, "endpoint": "vpn.example.org:51820"}
+    access = {"owner": "0x" + "1" * 40, "mode": "on-up", "tunnelSubnet6": "fd77::/64", "mtu": 1380, "nodes": [node]}
+    config = {**stack_config("prod"), "berth:chain": json.dumps(chain), "berth:access": json.dumps(access)}
+    node_1 = declare(run_program, "prod", config).named(container, "node-1")
+    given = environment(node_1)
+    expected = {
+        "NETWORK": "base",
+        "RPC_URLS": "https://a,https://b",
+        "WS_URLS": "wss://a",
+        "QUORUM": "2",
+        "FINALITY": "finalized",
+        "REMOVAL_FINALITY": "latest",
+        "AUTO_SYNC": "false",
+        "TUNNEL_SUBNET6": "fd77::/64",
+        "MTU": "1380",
+        "ENDPOINT": "vpn.example.org:51820",
+    }
+    assert {name: given.get(name) for name in expected} == expected
+    assert node_1.inputs["sysctls"]["net.ipv6.conf.all.disable_ipv6"] == "0"
+    for path, value in _leaves(node_1.inputs):
+        assert key not in str(value), path
 
 
 def _leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:

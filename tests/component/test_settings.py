@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from components.settings import Settings, SettingsError, parse
 from providers.settings import AccessSettings, ChainSettings, anvil_key, load_section
@@ -48,12 +54,15 @@ def test_other_namespaces_are_not_ours() -> None:
 wrong: list[tuple[dict[str, Any], list[str]]] = [
     # (what is set, what the message must name: key, value, what is allowed)
     ({"gatway": {}}, ["berth:gatway is not a setting", "did you mean gateway?", "allowed are: access, chain,"]),
-    ({"gateway": {"htpPort": 80}}, ["berth:gateway.htpPort is not a setting", "httpPort", "altPort, bind, httpPort"]),
+    (
+        {"gateway": {"htpPort": 80}},
+        ["berth:gateway.htpPort is not a setting", "httpPort", "altPort, apiPerMinute, bind, httpPort"],
+    ),
     ({"gateway": {"httpPort": "80"}}, ["berth:gateway.httpPort", '"80"', "whole number from 1 to 65535"]),
     ({"gateway": {"httpPort": 0}}, ["berth:gateway.httpPort", "0", "from 1 to 65535"]),
     ({"gateway": {"bind": "localhost"}}, ["berth:gateway.bind", '"localhost"', "an IPv4 address"]),
     ({"gateway": {"bind": "999.0.0.1"}}, ["berth:gateway.bind", '"999.0.0.1"', "an IPv4 address"]),
-    ({"gateway": 3}, ["berth:gateway", "3", "an object with altPort, bind, httpPort"]),
+    ({"gateway": 3}, ["berth:gateway", "3", "an object with altPort, apiPerMinute, bind, httpPort"]),
     ({"runtime": "kubernetes"}, ["berth:runtime", '"kubernetes"', "docker"]),
     ({"runtime": "swarm"}, ["berth:runtime", '"swarm"', "docker"]),
     ({"mongodb": {"members": 2}}, ["berth:mongodb.members", "2", "1, 3 or 5"]),
@@ -84,6 +93,49 @@ wrong: list[tuple[dict[str, Any], list[str]]] = [
         {"access": {"nodes": [{"name": "node-1"}, {"name": "node-2"}]}},
         ["berth:access", "nodes[].listenPort", "51820 more than once"],
     ),
+    ({"access": {"nodes": [{"name": "web"}]}}, ['access.nodes[0].name is "web"', "name it otherwise"]),
+    ({"access": {"nodes": [{"name": "n1", "endpoint": "a b:1"}]}}, ["access.nodes[0].endpoint", "a b:1", "host:port"]),
+    ({"access": {"nodes": [{"name": "n1", "probeUrl": "x"}]}}, ["access.nodes[0].probeUrl", '"x"', "http:// or"]),
+    ({"access": {"mode": "sometimes"}}, ["berth:access.mode", "sometimes", "follow or on-up"]),
+    ({"access": {"syncSeconds": 0}}, ["berth:access.syncSeconds", "0", "from 1 to 86400"]),
+    ({"access": {"syncSeconds": 60, "maxStaleSeconds": 100}}, ["maxStaleSeconds is 100", "syncSeconds 60", "twice"]),
+    ({"access": {"outagePolicy": "hope"}}, ["berth:access.outagePolicy", "hope", "fail-closed or keep"]),
+    ({"access": {"breaker": {"share": 101}}}, ["berth:access.breaker.share", "101", "percent", "from 1 to 100"]),
+    ({"access": {"breaker": {"atLeast": 0}}}, ["berth:access.breaker.atLeast", "0", "peers", "from 1"]),
+    ({"access": {"breaker": {"waitSeconds": -1}}}, ["berth:access.breaker.waitSeconds", "-1", "from 0 to 86400"]),
+    ({"access": {"breaker": {"shre": 5}}}, ["berth:access.breaker.shre is not a setting", "did you mean share?"]),
+    ({"access": {"tunnelSubnet6": "2001:db8::/64"}}, ["berth:access.tunnelSubnet6", "2001:db8::/64", "unique local"]),
+    ({"access": {"tunnelSubnet6": "fd00::/48"}}, ["berth:access.tunnelSubnet6", "fd00::/48", "/64 to /112"]),
+    (
+        {"access": {"tunnelSubnet": "10.64.0.0/12", "tunnelSubnet6": "fd77::/112"}},
+        ["tunnelSubnet6 is fd77::/112", "10.64.0.0/12", "/108 or larger"],
+    ),
+    ({"access": {"mtu": 1200}}, ["berth:access.mtu", "1200", "from 1280 to 9000"]),
+    ({"access": {"dns": ["one.one"]}}, ["berth:access.dns[0]", "one.one", "IPv4 or IPv6 address"]),
+    ({"access": {"relay": {"perMinute": 0}}}, ["berth:access.relay.perMinute", "0", "from 1 to 10000"]),
+    (
+        {"access": {"nodes": [{"name": "n1", "accountKey": "0x" + "5" * 64}], "relay": {"key": "0x" + "5" * 64}}},
+        ["relay.key is the key of nodes[0].accountKey as well"],
+    ),
+    (
+        {"access": {"nodes": [{"name": "n1", "accountKey": "0x" + "f" * 64}]}},
+        ["berth:access.nodes[0].accountKey is [secret]", "a private key"],
+    ),
+    (
+        {"chain": {"mode": "external", "rpcUrl": "http://a"}, "access": {"quarantineSeconds": 60}},
+        ["access.quarantineSeconds is 60", "at least 1800"],
+    ),
+    ({"chain": {"quorum": 2}}, ["berth:chain", "quorum is 2", "1 endpoint is named", "rpcUrls"]),
+    ({"chain": {"quorum": 3, "rpcUrls": ["http://a", "http://a"]}}, ["quorum is 3", "2 endpoints are named"]),
+    ({"chain": {"rpcUrls": ["a"]}}, ["berth:chain.rpcUrls[0]", '"a"', "http:// or https:// URL"]),
+    ({"chain": {"wsUrls": ["http://a"]}}, ["berth:chain.wsUrls[0]", "http://a", "ws:// or wss:// URL"]),
+    ({"chain": {"removalFinality": "never"}}, ["berth:chain.removalFinality", "never", "latest, safe or finalized"]),
+    ({"chain": {"removalFinality": "safe"}}, ["removalFinality is safe", "later than finality latest", "sooner"]),
+    ({"gateway": {"bind": "0.0.0.0"}}, ["berth:gateway", "bind is 0.0.0.0", "tls is missing", "127.0.0.1"]),
+    ({"gateway": {"publicUrl": "http://vpn.example.org"}}, ["publicUrl is http://vpn.example.org", "https://"]),
+    ({"gateway": {"publicUrl": "https://a.org/x"}}, ["publicUrl is https://a.org/x", "without a path"]),
+    ({"gateway": {"tls": {"certificate": "x", "key": "y"}}}, ["berth:gateway.tls.certificate", '"x"', "as PEM"]),
+    ({"gateway": {"tls": {"certificate": "x"}}}, ["berth:gateway.tls.key is missing", "a private key as PEM"]),
     ({"access": {"allow": ["everything"]}}, ["berth:access.allow[0]", "everything", "gateway:8081/tcp"]),
     ({"access": {"allow": ["300.1.1.1/tcp"]}}, ["berth:access.allow[0]", "300.1.1.1/tcp", "gateway:8081/tcp"]),
     ({"access": {"allow": ["10.1.2.3:80/any"]}}, ["berth:access.allow[0]", "10.1.2.3:80/any", "gateway:8081/tcp"]),
@@ -97,6 +149,61 @@ wrong: list[tuple[dict[str, Any], list[str]]] = [
     ({"chain": {"rpcPort": 80}}, ["chain.rpcPort is 80", "gateway.httpPort"]),
     ({"mongodb": {"hostPort": 8545}}, ["mongodb.hostPort is 8545", "chain.rpcPort"]),
 ]
+
+
+def certificate(host: str = "vpn.example.org") -> tuple[str, str]:
+    """A fresh certificate of its own, and its key, as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=2))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return made.public_bytes(Encoding.PEM).decode(), private.decode()
+
+
+def test_tls_opens_the_gateway_to_the_world() -> None:
+    pem, key = certificate()
+    open_to_all = {"bind": "0.0.0.0", "tls": {"certificate": pem, "key": key}}
+    gateway = parse(given(gateway={**open_to_all, "publicUrl": "https://vpn.example.org"})).gateway
+    assert gateway.url == "https://vpn.example.org/"
+    assert gateway.tls is not None
+    assert gateway.tls.pem.count("-----BEGIN") == 2
+    assert key not in repr(gateway)
+    with pytest.raises(SettingsError, match="publicUrl is missing"):
+        parse(given(gateway=open_to_all))
+
+
+def test_a_key_that_is_not_the_certificates_is_refused_and_not_shown() -> None:
+    (pem, _), (_, other) = certificate(), certificate()
+    for key, words in ((other, "key is not the certificate's"), ("not-a-key", "key cannot be read")):
+        with pytest.raises(SettingsError, match=words) as caught:
+            parse(given(gateway={"tls": {"certificate": pem, "key": key}}))
+        assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("gateway", "url", "origins"),
+    [
+        ({}, "http://localhost/", ("http://localhost:8080",)),
+        ({"httpPort": 8081, "altPort": 80}, "http://localhost:8081/", ("http://localhost",)),
+        ({"bind": "127.0.0.5", "altPort": 99}, "http://127.0.0.5/", ("http://127.0.0.5:99",)),
+        ({"publicUrl": "https://a.org"}, "https://a.org/", ()),
+    ],
+)
+def test_where_people_open_the_page(gateway: dict[str, Any], url: str, origins: tuple[str, ...]) -> None:
+    settings = parse(given(gateway=gateway)).gateway
+    assert (settings.url, settings.origins) == (url, origins)
+
+
+def test_further_endpoints_come_after_the_first_and_once() -> None:
+    chain = parse(given(chain={"mode": "external", "rpcUrls": ["https://a", "https://b", "https://a"]})).chain
+    assert chain.rpc_url == "https://a"
+    assert chain.node_rpc_urls == ("https://a", "https://b")
+    assert parse({}).chain.node_rpc_urls == ("http://chain:8545",)
 
 
 @pytest.mark.parametrize(("sections", "named"), wrong, ids=[json.dumps(sections) for sections, _ in wrong])

@@ -17,7 +17,7 @@ _reference: Final = "5cf8f73096256a8f31e491e813e4eb8e"
 _unknown: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _float: Final = "8ad145fe-0d11-4827-bfd7-1abcbf086f5c"
 
-Seal = Callable[[str], dict[str, Any]]  # a secret's JSON -> what stands in its place
+Conceal = Callable[[Secret], Any]  # what stands in a secret's place
 Open = Callable[[str], str]
 
 # In the order in which Pulumi writes them; the attribute of ``importID`` is ``import_id``.
@@ -35,18 +35,19 @@ def dumps(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
-def _plain(text: str) -> dict[str, Any]:
-    return {"ciphertext": text}  # inside a secret all is encrypted already: a mark is enough
+def sealed(encrypt: Callable[[str], str], name: str = "ciphertext") -> Conceal:
+    """Secrets as states and plans keep them; inside a secret all is encrypted already, and a mark is enough."""
+    return lambda secret: {signature: secret_signature, name: encrypt(dumps(encode(secret.value, sealed(str))))}
 
 
-def encode(value: Any, seal: Seal) -> Any:
-    """A property value as JSON-ready Python; ``seal`` turns a secret's JSON into its place-holder's fields."""
+def encode(value: Any, conceal: Conceal = str) -> Any:
+    """A property value as JSON-ready Python; secrets are masked unless ``conceal`` puts something else there."""
     if isinstance(value, dict):
-        return {key: encode(item, seal) for key, item in value.items()}
+        return {key: encode(item, conceal) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [encode(item, seal) for item in value]
+        return [encode(item, conceal) for item in value]
     if isinstance(value, Secret):
-        return {signature: secret_signature, **seal(dumps(encode(value.value, _plain)))}
+        return conceal(value)
     if isinstance(value, float):
         if math.isnan(value) or math.isinf(value):
             return {signature: _float, "value": struct.pack(">d", value).hex()}

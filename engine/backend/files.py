@@ -43,11 +43,3 @@ def write_atomic(path: Path, text: str, *, backup: bool = False, mode: int = 0o6
         raise EngineError(
             f"cannot write {path}: {error.strerror or error}; what was there before is unchanged"
         ) from error
-
-
-def sweep(*directories: Path, prefix: str = ".") -> None:
-    """Remove what :func:`write_atomic` had not finished in them when its process was killed."""
-    for directory in directories:
-        for path in directory.glob(f"{prefix}*"):
-            with contextlib.suppress(OSError):  # a read-only disk keeps them, and they are in nobody's way
-                path.unlink()

@@ -11,35 +11,15 @@ from engine.backend.files import write_atomic
 from engine.backend.location import Location
 
 
-def record(
-    location: Location,
-    stack: str,
-    *,
-    kind: str,
-    message: str,
-    started: float,
-    config: dict[str, Any],
-    failed: bool,
-    changes: dict[str, int],
-) -> None:
-    """Add to the history (``backend.UpdateInfo``); times are Unix seconds, ``config`` is still encrypted."""
-    entry = {
-        "kind": kind,
-        "startTime": int(started),
-        "message": message,
-        "environment": {"exec.kind": "cli"},
-        "config": dict(sorted(config.items())),
-        "version": 0,
-        "result": "failed" if failed else "succeeded",
-        "endTime": int(time.time()),
-        "resourceChanges": changes,
-    }
+def record(location: Location, stack: str, entry: dict[str, Any]) -> None:
+    """Add an entry (``backend.UpdateInfo``; times are Unix seconds, its configuration is still encrypted)."""
     stamp = time.time_ns()
+    entry = {"environment": {"exec.kind": "cli"}, "version": 0, "endTime": stamp // 1_000_000_000, **entry}
     state = location.stack_file(stack).read_text(encoding="utf-8")
-    prefix = location.history(stack) / f"{stack}-{stamp}"
+    name = location.history(stack) / f"{stack}-{stamp}"
     write_atomic(location.backups(stack) / f"{stack}.{stamp}.json", state)
-    write_atomic(prefix.with_name(f"{prefix.name}.checkpoint.json"), state)
-    write_atomic(prefix.with_name(f"{prefix.name}.history.json"), codec.dumps(entry))  # last, since it names the others
+    write_atomic(name.with_name(f"{name.name}.checkpoint.json"), state)
+    write_atomic(name.with_name(f"{name.name}.history.json"), codec.dumps(entry))  # last, since it names the others
 
 
 def forget(location: Location, stack: str) -> None:

@@ -10,11 +10,13 @@ import hashlib
 import json
 import os
 import re
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from engine.backend.errors import ConfigurationError, EngineError, StackNotFound
-from engine.backend.files import sweep, write_atomic
+from engine.backend.files import write_atomic
 from engine.backend.project import Project
 
 
@@ -60,8 +62,10 @@ class Location:
 
     def sweep(self, stack: str) -> None:
         """Clear away what a killed process had half written; call it with the stack's lock held."""
-        sweep(self.history(stack), self.backups(stack), self.locks(stack))
-        sweep(self.stack_file(stack).parent, prefix=f".{stack}.json.")
+        inside = [folder.glob(".*") for folder in (self.history(stack), self.backups(stack), self.locks(stack))]
+        for path in chain(self.stack_file(stack).parent.glob(f".{stack}.json.*"), *inside):
+            with suppress(OSError):  # a read-only disk keeps them, and they are in nobody's way
+                path.unlink()
 
     def stacks(self) -> list[str]:
         """Names of this project's stacks."""

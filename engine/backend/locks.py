@@ -9,7 +9,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,11 @@ class Lock:
     user: str
     host: str
     since: str
+
+    @property
+    def own(self) -> bool:
+        """Whether this process holds it."""
+        return self.pid == os.getpid() and self.host == socket.gethostname()
 
     @property
     def dead(self) -> bool:
@@ -63,9 +68,8 @@ def read(directory: Path) -> list[Lock]:
     for path in sorted(directory.glob("*.json")):
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
-            locks.append(
-                Lock(path, int(data["pid"]), str(data["username"]), str(data["hostname"]), str(data["timestamp"]))
-            )
+            who = [str(data[name]) for name in ("username", "hostname", "timestamp")]
+            locks.append(Lock(path, int(data["pid"]), *who))
         except FileNotFoundError:
             continue
         except (ValueError, KeyError, TypeError):
@@ -73,19 +77,12 @@ def read(directory: Path) -> list[Lock]:
     return locks
 
 
-def cancel(directory: Path) -> list[Lock]:
-    """Remove every lock of a stack; returns them."""
-    locks = read(directory)
+def remove(directory: Path, which: Callable[[Lock], bool] = lambda lock: True) -> list[Lock]:
+    """Remove those locks of a stack; returns them."""
+    locks = [lock for lock in read(directory) if which(lock)]
     for lock in locks:
         lock.path.unlink(missing_ok=True)
     return locks
-
-
-def release_own(directory: Path) -> None:
-    """Remove this process's lock, for an end that leaves no time to unwind."""
-    for lock in read(directory):
-        if lock.pid == os.getpid() and lock.host == socket.gethostname():
-            lock.path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -94,9 +91,7 @@ def held(directory: Path, stack: str) -> Iterator[list[Lock]]:
 
     Raises :class:`StackLocked`.  As in Pulumi, two that come at once may both be turned away.
     """
-    taken_over = [lock for lock in read(directory) if lock.dead]
-    for lock in taken_over:
-        lock.path.unlink(missing_ok=True)
+    taken_over = remove(directory, lambda lock: lock.dead)
     _refuse(directory, stack, None)
     own = directory / f"{uuid.uuid4()}.json"
     content = {

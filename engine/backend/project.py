@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import copy
 import json
 import re
 import sys
@@ -123,7 +123,7 @@ class StackConfig:
 
     def set_salt(self, salt: str) -> None:
         self._data["encryptionsalt"] = salt
-        self._write(["encryptionsalt"], salt)
+        self._write()
 
     def merged(self) -> dict[str, Any]:
         """The stack's values over the project's defaults.
@@ -158,38 +158,21 @@ class StackConfig:
             result[key] = Secret(text) if has_secure(value) else text
         return result
 
-    def get(self, path: Path_) -> Any:
-        """The value at ``path`` (full key first), or KeyError."""
+    def get(self, path: list[Any]) -> Any:
+        """The value at ``path`` (full key first), or LookupError."""
         value: Any = self.merged()
         for step in path:
-            inside = isinstance(value, list if isinstance(step, int) else dict)
-            if not inside or step not in (range(len(value)) if isinstance(step, int) else value):
+            if not isinstance(value, _kind(step)):
                 raise KeyError(step)
             value = value[step]
         return value
 
     def set(self, path: Path_, value: Any) -> None:
         """Set the value at ``path``, making maps and lists on the way, and write the file."""
-        root: dict[str, Any] = {"": self.values.get(str(path[0])) if len(path) > 1 else None}
-        holder: Any = root
-        key: str | int = ""
-        for step in path[1:]:
-            inner: Any = holder[key]
-            if inner is None or (key == "" and not isinstance(inner, dict | list)):
-                inner = holder[key] = [] if isinstance(step, int) else {}
-            if not isinstance(inner, list | dict) or isinstance(inner, list) != isinstance(step, int):
-                wanted = "list" if isinstance(step, int) else "map"
-                raise ConfigurationError(f"'{key or path[0]}' is not a {wanted}: cannot set {step!r} in it")
-            if isinstance(inner, dict):
-                inner.setdefault(step, None)
-            elif step == len(inner):
-                inner.append(None)
-            elif int(step) > len(inner):
-                raise ConfigurationError(f"index {step} is out of range: the list has {len(inner)} element(s)")
-            holder, key = inner, step
-        holder[key] = value
-        self.values[str(path[0])] = root[""]
-        self._write_config(path)
+        first, *rest = path
+        old = self.values.get(str(first))
+        self.values[str(first)] = _placed(old if isinstance(old, dict | list) else None, path, rest, value)
+        self._write()
 
     def remove(self, path: Path_) -> None:
         """Remove what is at ``path``, if it is there, and write the file."""
@@ -200,22 +183,35 @@ class StackConfig:
             del holder[path[-1]]
         except (KeyError, IndexError, TypeError):
             return
-        self._write_config(path)
+        self._write()
 
-    def _write_config(self, path: Path_) -> None:
-        """Write the smallest entry that holds ``path``: lists are written whole."""
-        names = [str(step) for step in itertools.takewhile(lambda step: isinstance(step, str), path)]
-        value: Any = self.values
-        for name in names:
-            value = value.get(name) if isinstance(value, dict) else None
-        self._data["config"] = self.values
-        self._write(["config", *names], value)
-
-    def _write(self, path: list[str], value: Any) -> None:
+    def _write(self) -> None:
         text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
-        if not self.values:
-            self._data.pop("config", None)
-        write_atomic(self.path, yamlfile.edited(text, path, value, self._data), mode=0o644)
+        self._data["config"] = self.values
+        wanted = {name: value for name, value in self._data.items() if name != "config" or value}
+        write_atomic(self.path, yamlfile.edited(text, wanted), mode=0o644)
+
+
+def _kind(step: str | int) -> type[dict[Any, Any] | list[Any]]:
+    return list if isinstance(step, int) else dict
+
+
+def _placed(old: Any, path: Path_, rest: Path_, value: Any) -> Any:
+    """``old`` with ``value`` at ``rest``, the end of ``path``."""
+    if not rest:
+        return value
+    step, new = rest[0], _kind(rest[0])() if old is None else copy.copy(old)
+    if not isinstance(new, _kind(step)):
+        wanted = "list" if isinstance(step, int) else "map"
+        raise ConfigurationError(f"'{path[-len(rest) - 1]}' is not a {wanted}: cannot set {step!r} in it")
+    if isinstance(new, dict):
+        new[step] = _placed(new.get(step), path, rest[1:], value)
+    elif int(step) > len(new):
+        raise ConfigurationError(f"index {step} is out of range: the list has {len(new)} element(s)")
+    else:
+        inner = new[int(step)] if int(step) < len(new) else None
+        new[int(step) : int(step) + 1] = [_placed(inner, path, rest[1:], value)]
+    return new
 
 
 def parse_path(text: str) -> Path_:

@@ -155,19 +155,19 @@ class StateFile:
 
     def _resource(self, resource: Resource, kept: dict[int, tuple[Resource, str]]) -> str:
         def properties(name: str, values: PropertyMap) -> str:
-            return codec.dumps(codec.encode(values, lambda plain: self._seal(resource.urn, name, plain)))
+            return codec.dumps(codec.encode(values, codec.sealed(lambda plain: self._seal(resource.urn, name, plain))))
 
         known = self._encoded.get(id(resource))  # the entry holds the resource, so its id is not used again
         kept[id(resource)] = known or (resource, codec.resource_to_json(resource, properties))
         return kept[id(resource)][1]
 
-    def _seal(self, urn: str, name: str, plain: str) -> dict[str, Any]:
+    def _seal(self, urn: str, name: str, plain: str) -> str:
         if self.secrets is None:
             raise EngineError(f"{urn} has a secret but the stack has no passphrase: set PULUMI_CONFIG_PASSPHRASE")
         sealed = self._ciphertexts.get((urn, name, plain))
         if sealed is None:
             sealed = self._ciphertexts[urn, name, plain] = self.secrets.encrypt(plain)
-        return {"ciphertext": sealed}
+        return sealed
 
     def manager_of(self, providers: dict[str, Any] | None) -> PassphraseManager | None:
         """Who decrypts a deployment with these ``secrets_providers``."""

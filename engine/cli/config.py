@@ -48,7 +48,7 @@ def get(flags: Flags, key: str, is_path: bool, as_json: bool) -> None:
     session = Session(flags)
     try:
         value = session.config.get(_steps(session.config, key, is_path))
-    except KeyError as error:
+    except LookupError as error:
         raise ConfigurationError(f"configuration key '{key}' not found for stack '{session.stack}'") from error
     say(json.dumps(_json(session, value, True), indent=2, ensure_ascii=False) if as_json else _plain(session, value))
 

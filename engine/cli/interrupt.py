@@ -8,7 +8,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import FrameType
 
 from engine.cli.session import say
@@ -18,8 +17,8 @@ from engine.cli.session import say
 def interruptible(release: Callable[[], None]) -> Iterator[threading.Event]:
     """The first SIGINT or SIGTERM sets the event; the second ends the process at once.
 
-    At once means: children are killed, ``release`` is called (it gives the stack's lock back), nothing is waited
-    for.  The state already names the calls under way as pending operations.
+    At once means: ``release`` is called (it gives the stack's lock back), nothing is waited for; children end when
+    their standard input does.  The state already names the calls under way as pending operations.
     """
     cancel = threading.Event()
 
@@ -28,9 +27,6 @@ def interruptible(release: Callable[[], None]) -> Iterator[threading.Event]:
             cancel.set()
             say("\nCancelling: waiting for the running steps to end; press Ctrl-C again to stop at once", error=True)
             return
-        for pid in _descendants(os.getpid()):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
         release()
         if sys.stdout.isatty():
             os.write(1, b"\033[?25h")  # a live display hides the cursor
@@ -43,18 +39,3 @@ def interruptible(release: Callable[[], None]) -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _descendants(pid: int) -> list[int]:
-    """All processes below ``pid`` that /proc shows (none where there is no /proc)."""
-    children: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            parent = int(stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1])
-            children.setdefault(parent, []).append(int(stat.parent.name))
-    found, todo = [], [pid]
-    while todo:
-        below = children.get(todo.pop(), [])
-        found += below
-        todo += below
-    return found

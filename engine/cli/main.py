@@ -121,7 +121,7 @@ def cancel(flags: Flags, name: str | None) -> None:
         question = f"Locked by {who}. If that is still running, the state may be lost. Remove the lock?"
         if session.confirm(question) == "no":
             raise Cancelled("confirmation declined, the lock stays")
-    for lock in locks.cancel(directory):
+    for lock in locks.remove(directory):
         say(f"removed the lock of {lock}")
 
 

@@ -104,16 +104,15 @@ class Operation:
             failed = False
             session.state.save(self.result.snapshot)
         finally:
-            history.record(
-                session.location,
-                session.stack,
-                kind=verb,
-                message=self.message,
-                started=started,
-                config=session.config.merged(),
-                failed=failed,
-                changes=changes,
-            )
+            entry = {
+                "kind": verb,
+                "startTime": int(started),
+                "message": self.message,
+                "config": dict(sorted(session.config.merged().items())),
+                "result": "failed" if failed else "succeeded",
+                "resourceChanges": changes,
+            }
+            history.record(session.location, session.stack, entry)
 
     def _ask(self, events: list[Event]) -> None:
         verb = self.options.verb
@@ -154,7 +153,7 @@ class Operation:
             events.append(event)
             display(event)
 
-        with interruptible(lambda: locks.release_own(directory)) as cancel:
+        with interruptible(lambda: locks.remove(directory, lambda lock: lock.own)) as cancel:
             try:
                 yield emit, events, cancel
             except DeploymentFailed as error:

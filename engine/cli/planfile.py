@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from engine.backend import codec
 from engine.backend.errors import ConfigurationError
@@ -15,14 +14,12 @@ from engine.deploy.plan import Entry, Plan
 
 
 def write(path: Path, plan: Plan, secrets: PassphraseManager) -> None:
-    def seal(text: str) -> dict[str, Any]:
-        return {"ciphertext": secrets.encrypt(text)}
-
+    conceal = codec.sealed(secrets.encrypt)
     entries = {}
     for urn, entry in plan.items():
-        entries[urn] = {"steps": entry.ops, "state": codec.encode(entry.outputs, seal)}
+        entries[urn] = {"steps": entry.ops, "state": codec.encode(entry.outputs, conceal)}
         if entry.goal is not None:
-            goal = codec.encode(entry.goal, seal)
+            goal = codec.encode(entry.goal, conceal)
             entries[urn]["goal"] = {key: value for key, value in goal.items() if value is not None}
     manifest = {"time": datetime.now(UTC).isoformat().replace("+00:00", "Z"), "magic": "", "version": ""}
     document = {"manifest": manifest, "resourcePlans": entries}

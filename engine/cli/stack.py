@@ -14,7 +14,7 @@ from engine.backend.errors import Cancelled, ConfigurationError, EngineError, St
 from engine.backend.state import StateFile
 from engine.cli.flags import Command, Flags, Group, shared
 from engine.cli.session import Session, say
-from engine.model import Secret, Snapshot, type_stack
+from engine.model import Snapshot, type_stack, unwrap
 
 _new = click.Path(dir_okay=False, path_type=Path)
 _existing = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -151,7 +151,7 @@ def export(flags: Flags, path: Path | None, show_secrets: bool) -> None:
     session = Session(flags)
     deployment = StateFile(session.location.stack_file(session.stack), session.qualified, None).raw()
     if show_secrets and (manager := session.state.manager_of(deployment.get("secrets_providers"))):
-        deployment = codec.encode(codec.decode(deployment, manager.decrypt), lambda plain: {"plaintext": plain})
+        deployment = codec.encode(codec.decode(deployment, manager.decrypt), codec.sealed(str, "plaintext"))
     document = json.dumps({"version": 3, "deployment": deployment}, indent=4, ensure_ascii=False) + "\n"
     if path:
         path.write_text(document, encoding="utf-8")
@@ -222,13 +222,7 @@ def _outputs(snapshot: Snapshot) -> dict[str, Any]:
 
 def _shown(value: Any, show_secrets: bool) -> Any:
     """A value for people and for JSON: secrets masked unless asked for."""
-    if isinstance(value, Secret):
-        return _shown(value.value, True) if show_secrets else "[secret]"
-    if isinstance(value, dict):
-        return {key: _shown(item, show_secrets) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_shown(item, show_secrets) for item in value]
-    return codec.encode(value, lambda _: {})
+    return codec.encode(unwrap(value) if show_secrets else value)
 
 
 def _text(value: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any, TextIO
 from engine.backend import codec
 from engine.display import words
 from engine.events import Diagnostic, Event, Finished, Started, StepDone, StepFailed, StepStarted, Violation
-from engine.model import Resource, Secret, type_stack
+from engine.model import Resource, type_stack
 
 
 class Digest:
@@ -105,23 +105,9 @@ def detailed(event: StepStarted | StepDone, kind: str) -> dict[str, Any] | None:
 
 def state(resource: Resource) -> dict[str, Any]:
     """A resource as a checkpoint has it, secrets masked."""
-    text = codec.resource_to_json(resource, lambda _, values: codec.dumps(codec.encode(_masked(values), _never)))
+    text = codec.resource_to_json(resource, lambda _, values: codec.dumps(codec.encode(values)))
     document: dict[str, Any] = json.loads(text)
     return document
-
-
-def _masked(value: Any) -> Any:
-    if isinstance(value, Secret):
-        return "[secret]"
-    if isinstance(value, dict):
-        return {key: _masked(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_masked(item) for item in value]
-    return value
-
-
-def _never(_: str) -> dict[str, Any]:
-    raise AssertionError("secrets are masked before they are encoded")
 
 
 _nothing = Resource("", "", False)

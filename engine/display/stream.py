@@ -111,7 +111,7 @@ def _state(resource: Resource | None) -> dict[str, Any] | None:
 
 def _blinded(values: PropertyMap) -> Any:
     """Property values with secrets marked, and masked."""
-    return codec.encode(values, lambda _: {"ciphertext": "[secret]"})
+    return codec.encode(values, codec.sealed(lambda _: "[secret]"))
 
 
 def _policy(event: Violation | Remediation) -> dict[str, Any]:

@@ -80,5 +80,5 @@ def test_an_unreadable_lock_holds(tmp_path: Path, content: str) -> None:
     (tmp_path / "x.json").write_text(content, encoding="utf-8")
     with pytest.raises(StackLocked, match="half written"), locks.held(tmp_path, "dev"):
         pytest.fail("must not get in")
-    assert len(locks.cancel(tmp_path)) == 1
+    assert len(locks.remove(tmp_path)) == 1
     assert locks.read(tmp_path) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any
 
@@ -10,79 +9,65 @@ import click
 
 from engine.backend.errors import ConfigurationError
 from engine.backend.project import Path_, StackConfig, as_text, has_secure, open_secure, parse_path
-from engine.cli.flags import Command, Flags, Group, shared
-from engine.cli.session import Session, say
+from engine.cli.flags import Group, switch
+from engine.cli.session import Session, as_json, say
+
+_json = switch("--json", "-j", help="As JSON.")
+_path = switch("--path", help="The key is a path: a.b[0].")
+_key = click.Argument(["key"])
 
 
-@click.group(cls=Group, invoke_without_command=True)
-@click.option("--json", "-j", "as_json", is_flag=True, help="As JSON.")
-@click.option("--show-secrets", is_flag=True, help="Show secret values.")
-@shared
-@click.pass_context
-def config(ctx: click.Context, flags: Flags, as_json: bool, show_secrets: bool) -> None:
+@click.command(
+    cls=Group, invoke_without_command=True, params=[_json, switch("--show-secrets", help="Show secret values.")]
+)
+def config(session: Session, json: bool, show_secrets: bool) -> None:
     """Manage a stack's configuration; alone: list it."""
-    if ctx.invoked_subcommand:
-        return
-    session = Session(flags)
     values = sorted(session.config.merged().items())
-    if as_json:
-        entries = {key: _json(session, value, show_secrets) for key, value in values}
-        say(json.dumps(entries, indent=2, ensure_ascii=False))
+    if json:
+        say(as_json({key: _entry(session, value, show_secrets) for key, value in values}))
         return
-    prefix = f"{session.project.name}:"
-    rows = [
-        (key.removeprefix(prefix), _plain(session, value) if show_secrets else _masked(value)) for key, value in values
-    ]
-    width = max((len(key) for key, _ in rows), default=3)
-    for key, text in [("KEY", "VALUE"), *rows]:
+    shown = {key.removeprefix(f"{session.project.name}:"): _text(session, value, show_secrets) for key, value in values}
+    width = max((len(key) for key in shown), default=3)
+    for key, text in {"KEY": "VALUE", **shown}.items():
         say(f"{key:<{width}}  {text}")
 
 
-@config.command(cls=Command)
-@click.argument("key")
-@click.option("--path", "is_path", is_flag=True, help="The key is a path: a.b[0].")
-@click.option("--json", "-j", "as_json", is_flag=True, help="As JSON.")
-@shared
-def get(flags: Flags, key: str, is_path: bool, as_json: bool) -> None:
+@config.command(params=[_key, _path, _json])
+def get(session: Session, key: str, path: bool, json: bool) -> None:
     """Print one value, decrypted."""
-    session = Session(flags)
     try:
-        value = session.config.get(_steps(session.config, key, is_path))
+        value = session.config.get(_steps(session.config, key, path))
     except LookupError as error:
         raise ConfigurationError(f"configuration key '{key}' not found for stack '{session.stack}'") from error
-    say(json.dumps(_json(session, value, True), indent=2, ensure_ascii=False) if as_json else _plain(session, value))
+    say(as_json(_entry(session, value, True)) if json else _text(session, value, True))
 
 
-@config.command(name="set", cls=Command)
-@click.argument("key")
-@click.argument("value", required=False)
-@click.option("--secret", is_flag=True, help="Encrypt the value.")
-@click.option("--path", "is_path", is_flag=True, help="The key is a path: a.b[0].")
-@click.option("--plaintext", is_flag=True, help="Store as it is, which is the default.")
-@shared
-def set_(flags: Flags, key: str, value: str | None, secret: bool, is_path: bool, plaintext: bool) -> None:
+@config.command(
+    name="set",
+    params=[
+        _key,
+        click.Argument(["value"], required=False),
+        switch("--secret", help="Encrypt the value."),
+        _path,
+        switch("--plaintext", help="Store as it is, which is the default."),
+    ],
+)
+def set_(session: Session, key: str, value: str | None, secret: bool, path: bool, plaintext: bool) -> None:
     """Set one value; without VALUE it is read from standard input."""
     if secret and plaintext:
         raise ConfigurationError("--secret and --plaintext exclude each other")
-    session = Session(flags)
     if value is None:
         terminal = sys.stdin.isatty()
-        value = click.prompt("value", hide_input=secret) if terminal else sys.stdin.read().removesuffix("\n")
-    steps = _steps(session.config, key, is_path)
-    new: Any = {"secure": session.seal(str(value))} if secret else str(value)
-    if not secret and is_path and len(steps) > 1:
-        new = _typed(str(value))
-    session.config.set(steps, new)
+        value = str(click.prompt("value", hide_input=secret)) if terminal else sys.stdin.read().removesuffix("\n")
+    steps = _steps(session.config, key, path)
+    inner = path and len(steps) > 1
+    session.config.set(steps, {"secure": session.seal(value)} if secret else _typed(value) if inner else value)
 
 
-@config.command(cls=Command)
-@click.argument("key")
-@click.option("--path", "is_path", is_flag=True, help="The key is a path: a.b[0].")
-@shared
-def rm(flags: Flags, key: str, is_path: bool) -> None:
+@config.command(params=[_key, _path])
+def rm(session: Session, key: str, path: bool) -> None:
     """Remove one value."""
-    session = Session(flags)
-    session.config.remove(_steps(session.config, key, is_path))
+    session.config.remove(_steps(session.config, key, path))
 
 
 def _steps(config: StackConfig, key: str, is_path: bool) -> Path_:
@@ -98,19 +83,14 @@ def _typed(text: str) -> str | bool | int:
     return int(text) if text.lstrip("-").isdigit() and str(int(text)) == text else text
 
 
-def _plain(session: Session, value: Any) -> str:
-    return as_text(open_secure(value, session.secrets.decrypt)) if has_secure(value) else as_text(value)
+def _text(session: Session, value: Any, show: bool) -> str:
+    return as_text(open_secure(value, lambda sealed: session.secrets.decrypt(sealed) if show else "[secret]"))
 
 
-def _masked(value: Any) -> str:
-    return as_text(open_secure(value, lambda _: "[secret]"))
-
-
-def _json(session: Session, value: Any, show: bool) -> dict[str, Any]:
+def _entry(session: Session, value: Any, show: bool) -> dict[str, Any]:
     secret = has_secure(value)
-    entry: dict[str, Any] = {"secret": secret}
-    if not secret or show:
-        entry = {"value": _plain(session, value), **entry}
-        if isinstance(value, dict | list) and not (secret and "secure" in value):
-            entry["objectValue"] = open_secure(value, session.secrets.decrypt) if secret else value
-    return entry
+    if secret and not show:
+        return {"secret": True}
+    opened = open_secure(value, lambda sealed: session.secrets.decrypt(sealed))
+    structured = {"objectValue": opened} if isinstance(opened, dict | list) else {}
+    return {"value": as_text(opened), "secret": secret, **structured}

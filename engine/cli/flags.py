@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -38,28 +36,50 @@ class Flags:
     yes: bool = False
 
 
-def refuse(error: click.UsageError) -> NoReturn:
-    """Turn click's complaint into ours.  Raises :class:`ConfigurationError`."""
-    command = error.ctx.command_path if error.ctx else "pulumi"
-    if isinstance(error, click.NoSuchOption):
-        name = error.option_name
-        if _elsewhere.fullmatch(name):
-            raise ConfigurationError(
-                f"{name} is a flag of Pulumi's CLI that the embedded engine does not have: nothing was done"
-            )
-        raise ConfigurationError(f"unknown flag: {name}; see `{command} --help`")
-    raise ConfigurationError(f"{error.format_message()}; see `{command} --help`")
+def option(*names: str, **settings: Any) -> click.Option:
+    """A flag as an object, for tables of them."""
+    return click.Option(names, **settings)
+
+
+def switch(*names: str, **settings: Any) -> click.Option:
+    """A flag without a value."""
+    return click.Option(names, is_flag=True, **settings)
+
+
+def _keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+    if value and parameter.name:
+        setattr(ctx.ensure_object(Flags), parameter.name, value)
+
+
+_kept: Final[Any] = {"expose_value": False, "callback": _keep}
+shared: Final = (
+    option("--stack", "-s", help="The stack to work on, instead of the selected one.", **_kept),
+    option("--cwd", "-C", help="Run as if started in this directory.", **_kept),
+    option("--color", type=click.Choice(["auto", "always", "never", "raw"]), help="Colours [auto].", **_kept),
+    switch("--non-interactive", help="Never ask, even on a terminal.", **_kept),
+    switch("--yes", "-y", help="Approve without asking.", **_kept),
+)
 
 
 class Command(click.Command):
-    """A command whose switches may be given as ``--flag=true`` and ``--flag=false``."""
+    """Takes the shared flags, and switches as ``--flag=true`` and ``--flag=false`` too; is called with a session."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.params += shared
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         switches = {name for p in self.params if isinstance(p, click.Option) and p.is_flag for name in p.opts}
         return super().parse_args(ctx, [new for arg in args for new in _switch(arg, switches)])
 
+    def invoke(self, ctx: click.Context) -> None:
+        if self.callback and not ctx.invoked_subcommand:
+            from engine.cli.session import Session
 
-class Group(click.Group):
+            self.callback(Session(ctx.ensure_object(Flags)), **ctx.params)
+
+
+class Group(click.Group, Command):
     """A command with subcommands; says which of the real CLI's are missing."""
 
     command_class = Command
@@ -74,6 +94,19 @@ class Group(click.Group):
         return super().resolve_command(ctx, args)
 
 
+def refuse(error: click.UsageError) -> NoReturn:
+    """Turn click's complaint into ours.  Raises :class:`ConfigurationError`."""
+    command = error.ctx.command_path if error.ctx else "pulumi"
+    if isinstance(error, click.NoSuchOption):
+        name = error.option_name
+        if _elsewhere.fullmatch(name):
+            raise ConfigurationError(
+                f"{name} is a flag of Pulumi's CLI that the embedded engine does not have: nothing was done"
+            )
+        raise ConfigurationError(f"unknown flag: {name}; see `{command} --help`")
+    raise ConfigurationError(f"{error.format_message()}; see `{command} --help`")
+
+
 def _switch(arg: str, switches: set[str]) -> list[str]:
     name, equals, value = arg.partition("=")
     if not equals or name not in switches:
@@ -81,22 +114,3 @@ def _switch(arg: str, switches: set[str]) -> list[str]:
     if value.lower() not in ("true", "false", "1", "0", "t", "f"):
         raise ConfigurationError(f"invalid value '{value}' for {name}: write true or false")
     return [name] if value.lower() in ("true", "1", "t") else []
-
-
-def _keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
-    if value is not None and parameter.name:
-        setattr(ctx.ensure_object(Flags), parameter.name, value)
-
-
-def shared(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the flags of :class:`Flags`; they end up in ``ctx.obj``."""
-    option = functools.partial(click.option, expose_value=False, callback=_keep, default=None)
-    for decorate in (
-        option("--yes", "-y", is_flag=True, help="Approve without asking."),
-        option("--non-interactive", is_flag=True, help="Never ask, even on a terminal."),
-        option("--color", type=click.Choice(["auto", "always", "never", "raw"]), help="Colours [auto]."),
-        option("--cwd", "-C", help="Run as if started in this directory."),
-        option("--stack", "-s", help="The stack to work on, instead of the selected one."),
-    ):
-        function = decorate(function)
-    return click.pass_obj(function)

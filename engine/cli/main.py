@@ -6,86 +6,63 @@ import importlib
 import importlib.metadata
 import os
 import sys
-from collections.abc import Callable
 from typing import Any, Final
 
 import click
 
 from engine.backend.errors import Cancelled, EngineError
-from engine.cli.flags import Command, Flags, Group, refuse, shared
+from engine.cli.flags import Command, Flags, Group, option, refuse, shared, switch
 
 _other_names: Final = {"update": "up", "pre": "preview", "dn": "destroy", "down": "destroy"}
+_elsewhere: Final = {"cancel": "stack", "config": "config", "stack": "stack"}  # start-up time is felt
 
 
 class _Root(Group):
-    """Loads ``stack`` and ``config`` only when asked for: start-up time is felt."""
-
-    _groups = ("config", "stack")
-
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*self.commands, *self._groups])
+        return sorted([*self.commands, *_elsewhere])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in self._groups:
-            group: click.Command = getattr(importlib.import_module(f"engine.cli.{cmd_name}"), cmd_name)
-            return group
+        if module := _elsewhere.get(cmd_name):
+            found: click.Command = getattr(importlib.import_module(f"engine.cli.{module}"), cmd_name)
+            return found
         return super().get_command(ctx, _other_names.get(cmd_name, cmd_name))
 
 
-@click.group(cls=_Root, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--version", is_flag=True, help="Print the version.")
-@shared
-@click.pass_context
-def root(ctx: click.Context, flags: Flags, version: bool) -> None:
-    """Pulumi's verbs, carried out by an embedded engine in Python."""
-    if version:
-        click.echo(_version())
-    elif ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
-
-
-def _switch(*names: str, help: str) -> Callable[..., Any]:
-    return click.option(*names, is_flag=True, help=help)
-
-
-_option = click.option
+root = _Root(
+    help="Pulumi's verbs, carried out by an embedded engine in Python.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 # By the first letters of the verbs that have them.
 _options: Final = (
-    ("uprd", _switch("--diff", help="Show what changes in each resource.")),
-    ("uprd", _switch("--json", "-j", help="JSON: a preview as a whole, else one event per line.")),
-    ("uprd", _option("--message", "-m", default="", help="A note for the history.")),
-    ("uprd", _option("--parallel", "-p", type=int, help="Steps at the same time [16].")),
-    ("uprd", _switch("--debug", "-d", help="Show the SDK's debug messages.")),
-    ("uprd", _option("--target", "-t", multiple=True, help="A URN to work on, and no other; * and ** are wildcards.")),
-    ("uprd", _switch("--target-dependents", help="Also what depends on the targets.")),
-    ("upr", _switch("--expect-no-changes", help="Fail when anything changes.")),
-    ("rd", _switch("--preview-only", help="Only show what would be done.")),
-    ("up", _option("--replace", multiple=True, help="A URN to replace.")),
-    ("up", _option("--target-replace", multiple=True, help="A URN to replace, working on no other.")),
-    ("u", _option("--plan", help="Do only what this plan says.")),
-    ("p", _option("--save-plan", help="Write a plan to this file.")),
-    ("upd", _switch("--refresh", "-r", help="Look at what is really there first.")),
-    ("up", _option("--policy-pack", multiple=True, help="A directory with a policy pack to run.")),
-    ("up", _option("--policy-pack-config", multiple=True, help="JSON: that pack's settings.")),
-    ("urd", _switch("--skip-preview", "-f", help="Do not preview first.")),
+    ("uprd", switch("--diff", help="Show what changes in each resource.")),
+    ("uprd", switch("--json", "-j", help="JSON: a preview as a whole, else one event per line.")),
+    ("uprd", option("--message", "-m", default="", help="A note for the history.")),
+    ("uprd", option("--parallel", "-p", type=int, default=16, help="Steps at the same time [16].")),
+    ("uprd", switch("--debug", "-d", help="Show the SDK's debug messages.")),
+    ("uprd", option("--target", "-t", multiple=True, help="A URN to work on, and no other; * and ** are wildcards.")),
+    ("uprd", switch("--target-dependents", help="Also what depends on the targets.")),
+    ("upr", switch("--expect-no-changes", help="Fail when anything changes.")),
+    ("rd", switch("--preview-only", help="Only show what would be done.")),
+    ("up", option("--replace", multiple=True, help="A URN to replace.")),
+    ("up", option("--target-replace", multiple=True, help="A URN to replace, working on no other.")),
+    ("u", option("--plan", help="Do only what this plan says.")),
+    ("p", option("--save-plan", help="Write a plan to this file.")),
+    ("upd", switch("--refresh", "-r", help="Look at what is really there first.")),
+    ("up", option("--policy-pack", multiple=True, help="A directory with a policy pack to run.")),
+    ("up", option("--policy-pack-config", multiple=True, help="JSON: that pack's settings.")),
+    ("urd", switch("--skip-preview", "-f", help="Do not preview first.")),
 )
 
 
-def _operation(name: str, verb: str, help: str) -> None:
-    """Declare one of the four operations."""
-
-    def callback(flags: Flags, /, **given: Any) -> None:
+def _operation(name: str, verb: Any, help: str) -> None:
+    def callback(session: Any, **given: Any) -> None:
         from engine.cli.operations import operate
-        from engine.cli.session import Session
 
-        given["parallel"] = 16 if given["parallel"] is None else given["parallel"]
-        operate(Session(flags), verb, **{"refresh": False, **given})  # type: ignore[arg-type]
+        operate(session, verb, given)
 
-    decorated = shared(callback)
-    for verbs, option in _options:
-        if verb[0] in verbs:
-            decorated = option(decorated)
-    root.command(name, cls=Command, help=help)(decorated)
+    options = [each for verbs, each in _options if verb[0] in verbs]
+    root.add_command(Command(name, callback=callback, params=options, help=help))
 
 
 _operation("up", "update", "Create or update the stack's resources.")
@@ -94,39 +71,10 @@ _operation("refresh", "refresh", "Bring the state in line with what is really th
 _operation("destroy", "destroy", "Delete all of the stack's resources; the stack itself stays.")
 
 
-@root.command(cls=Command)
-@shared
-def version(flags: Flags) -> None:
+@root.command(cls=click.Command, params=[*shared])
+def version() -> None:
     """Print the version, and which engine this is."""
-    click.echo(_version())
-
-
-@root.command(cls=Command)
-@click.argument("name", required=False)
-@shared
-def cancel(flags: Flags, name: str | None) -> None:
-    """Remove the locks of a stack whose operation is gone."""
-    from engine.backend import locks
-    from engine.cli.session import Session, say
-
-    flags.stack = name or flags.stack
-    session = Session(flags)
-    directory = session.location.locks(session.stack)
-    held = locks.read(directory)
-    if not held:
-        say(f"the stack '{session.stack}' is not locked")
-        return
-    if not flags.yes and any(not lock.dead for lock in held):
-        who = "; ".join(str(lock) for lock in held)
-        question = f"Locked by {who}. If that is still running, the state may be lost. Remove the lock?"
-        if session.confirm(question) == "no":
-            raise Cancelled("confirmation declined, the lock stays")
-    for lock in locks.remove(directory):
-        say(f"removed the lock of {lock}")
-
-
-def _version() -> str:
-    return f"v{importlib.metadata.version('pulumi')} (embedded engine in Python, not Pulumi's CLI)"
+    click.echo(f"v{importlib.metadata.version('pulumi')} (embedded engine in Python, not Pulumi's CLI)")
 
 
 def main(args: list[str] | None = None) -> None:
@@ -138,6 +86,8 @@ def _run(args: list[str] | None) -> int:
     try:
         try:
             root.main(args=args, prog_name="pulumi", standalone_mode=False, obj=Flags())
+        except click.exceptions.NoArgsIsHelpError as help:
+            click.echo(help.format_message())
         except click.UsageError as error:
             refuse(error)
     except EngineError as error:

@@ -1,11 +1,14 @@
-"""Project, backend, stack and secrets of one command."""
+"""Project, backend, stack and secrets of one command, and what it says and asks."""
 
 from __future__ import annotations
 
 import functools
+import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -31,9 +34,7 @@ class Session:
 
     @property
     def interactive(self) -> bool:
-        return (
-            not self.flags.non_interactive and not os.environ.get("CI") and sys.stdin.isatty() and sys.stdout.isatty()
-        )
+        return sys.stdin.isatty() and sys.stdout.isatty() and not (self.flags.non_interactive or os.environ.get("CI"))
 
     @property
     def color(self) -> bool:
@@ -54,10 +55,6 @@ class Session:
         """The stack's short name.  Raises :class:`StackNotFound`."""
         return self.location.resolve(self.flags.stack)
 
-    @property
-    def qualified(self) -> str:
-        return f"organization/{self.project.name}/{self.stack}"
-
     @functools.cached_property
     def config(self) -> StackConfig:
         return StackConfig(self.project, self.stack)
@@ -73,7 +70,7 @@ class Session:
         The YAML gets the salt with the first secret of the configuration: until then nothing in that file needs
         it, and a file under version control stays as it was committed.
         """
-        if salt := self.config.salt or StateFile(self.location.stack_file(self.stack), self.qualified, None).salt():
+        if salt := self.config.salt or self._state(self.stack, None).salt():
             return PassphraseManager(salt, lambda: self.phrase)
         return PassphraseManager.new(lambda: self.phrase)
 
@@ -86,7 +83,15 @@ class Session:
 
     @functools.cached_property
     def state(self) -> StateFile:
-        return StateFile(self.location.stack_file(self.stack), self.qualified, self.secrets)
+        return self._state(self.stack, self.secrets)
+
+    def raw(self) -> dict[str, Any]:
+        """The stack's deployment as its file has it; needs no passphrase."""
+        return self._state(self.stack, None).raw()
+
+    def _state(self, stack: str, secrets: PassphraseManager | None, project: str = "") -> StateFile:
+        name = f"organization/{project or self.project.name}/{stack}"
+        return StateFile(self.location.stack_file(stack, project), name, secrets)
 
     def program_config(self) -> dict[str, str | Secret]:
         """Keeps what was a secret in :attr:`secret_texts`."""
@@ -101,26 +106,39 @@ class Session:
         """Of another stack on this backend: ``<stack>`` or ``organization/<project>/<stack>``."""
         parts = name.split("/")
         project = parts[1] if len(parts) == 3 else self.project.name
-        path = self.location.stack_file(parts[-1], project)
-        if len(parts) > 3 or (len(parts) > 1 and parts[0] != "organization") or not path.exists():
-            raise ProviderError(f'unknown stack "{name}": this backend has no organization/{project}/{parts[-1]}')
-        stack = StateFile(path, f"organization/{project}/{parts[-1]}", self.secrets).load().stack()
+        state = self._state(parts[-1], self.secrets, project)
+        if len(parts) > 3 or (len(parts) > 1 and parts[0] != "organization") or not state.path.exists():
+            raise ProviderError(f'unknown stack "{name}": this backend has no {state.stack}')
+        stack = state.load().stack()
         return stack.outputs if stack is not None else {}
 
-    def confirm(self, question: str, answers: tuple[str, ...] = ("yes", "no")) -> str:
-        """One of ``answers``.  Raises :class:`ConfigurationError` where nobody can be asked."""
-        if not self.interactive:
-            raise ConfigurationError("--yes must be passed in to proceed when running in non-interactive mode")
-        while True:
+    def approve(self, question: str, declined: str, details: Callable[[], None] | None = None) -> None:
+        """Go on if ``--yes`` was given or is the answer.
+
+        Raises :class:`Cancelled` for a no, :class:`ConfigurationError` where nobody can be asked.
+        """
+        answers = ("yes", "no", "details") if details else ("yes", "no")
+        while not self.flags.yes:
+            if not self.interactive:
+                raise ConfigurationError("--yes must be passed in to proceed when running in non-interactive mode")
             try:
-                answer = input(f"{question} [{'/'.join(answers)}] ").strip().lower()
+                given = input(f"{question} [{'/'.join(answers)}] ").strip().lower()
             except EOFError as error:
                 raise Cancelled("no answer, nothing was done") from error
-            match = [name for name in answers if answer and name.startswith(answer)]
-            if len(match) == 1:
-                return match[0]
+            match [name for name in answers if given and name.startswith(given)]:
+                case ["yes"]:
+                    return
+                case ["no"]:
+                    raise Cancelled(f"confirmation declined, {declined}")
+                case ["details"] if details:
+                    details()
 
 
 def say(text: str = "", *, error: bool = False) -> None:
     """A line for the person at the keyboard."""
     click.echo(text, err=error)
+
+
+def as_json(value: Any, indent: int = 2) -> str:
+    """A document for other programs."""
+    return json.dumps(value, indent=indent, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""``pulumi stack ...``"""
+"""``pulumi stack ...`` and ``pulumi cancel``"""
 
 from __future__ import annotations
 
@@ -10,105 +10,83 @@ from typing import Any
 import click
 
 from engine.backend import codec, history, locks
-from engine.backend.errors import Cancelled, ConfigurationError, EngineError, StackNotFound
+from engine.backend.errors import ConfigurationError, EngineError, StackNotFound
+from engine.backend.secrets import PassphraseManager
 from engine.backend.state import StateFile
-from engine.cli.flags import Command, Flags, Group, shared
-from engine.cli.session import Session, say
+from engine.cli.flags import Command, Group, option, switch
+from engine.cli.session import Session, as_json, say
 from engine.model import Snapshot, type_stack, unwrap
 
-_new = click.Path(dir_okay=False, path_type=Path)
-_existing = click.Path(exists=True, dir_okay=False, path_type=Path)
+_name = click.Argument(["name"], required=False)
+_json = switch("--json", "-j", help="As JSON.")
+_show_secrets = switch("--show-secrets", help="In plain text.")
 
 
-@click.group(cls=Group, invoke_without_command=True)
-@click.option("--show-secrets", is_flag=True, help="Show secret outputs.")
-@shared
-@click.pass_context
-def stack(ctx: click.Context, flags: Flags, show_secrets: bool) -> None:
+@click.command(cls=Group, invoke_without_command=True, params=[_show_secrets])
+def stack(session: Session, show_secrets: bool) -> None:
     """Manage stacks; alone: describe the current one."""
-    if ctx.invoked_subcommand:
-        return
-    session = Session(flags)
     snapshot = session.state.load()
     managed = [resource for resource in snapshot.resources if not resource.is_provider]
     say(f"Current stack is {session.stack}:\n    Managed by {session.location.url}\n")
     say(f"Current stack resources ({len(managed)}):")
     for resource in managed:
         say(f"    {resource.type}  {resource.name}")
-    say(f"\nCurrent stack outputs ({len(_outputs(snapshot))}):")
-    for key, value in sorted(_outputs(snapshot).items()):
-        say(f"    {key}  {_text(_shown(value, show_secrets))}")
+    say()
+    _table(_outputs(snapshot, show_secrets))
 
 
-@stack.command(cls=Command)
-@click.argument("name", required=False)
-@click.option("--no-select", is_flag=True, help="Leave the selection as it is.")
-@shared
-def init(flags: Flags, name: str | None, no_select: bool) -> None:
+@stack.command(params=[_name, switch("--no-select", help="Leave the selection as it is.")])
+def init(session: Session, name: str | None, no_select: bool) -> None:
     """Create an empty stack and select it."""
-    session = Session(flags)
-    location = session.location
-    wanted = location.short_name(name or flags.stack or "")
-    create(session, wanted)
+    wanted = session.location.short_name(name or session.flags.stack or "")
+    make(session, wanted)
     if not no_select:
-        location.select(wanted)
+        session.location.select(wanted)
     say(f"Created stack '{wanted}'")
 
 
-def create(session: Session, name: str) -> None:
+def make(session: Session, name: str) -> None:
     """Make an empty stack, with a salt of its own.  Raises :class:`EngineError` when it exists."""
-    location = session.location
-    location.ensure()
-    file = location.stack_file(name)
-    if file.exists():
+    session.location.ensure()
+    if session.location.stack_file(name).exists():
         raise EngineError(f"stack '{name}' already exists")
     session.flags.stack = session.stack = name  # it cannot be looked up before it exists
     if session.config.salt:
         session.secrets.unlock()
     else:
-        from engine.backend.secrets import PassphraseManager
-
         session.secrets = PassphraseManager.new(lambda: session.phrase)
     session.state.save(Snapshot())
 
 
-@stack.command(cls=Command)
-@click.argument("name", required=False)
-@click.option("--create", "-c", "make", is_flag=True, help="Create it if there is none.")
-@shared
-def select(flags: Flags, name: str | None, make: bool) -> None:
+@stack.command(params=[_name, switch("--create", "-c", help="Create it if there is none.")])
+def select(session: Session, name: str | None, create: bool) -> None:
     """Choose the stack that other commands work on."""
-    session = Session(flags)
-    reference = name or flags.stack
+    location, reference = session.location, name or session.flags.stack
     if not reference:
-        raise ConfigurationError(f"name a stack: there are {', '.join(session.location.stacks()) or 'none yet'}")
+        raise ConfigurationError(f"name a stack: there are {', '.join(location.stacks()) or 'none yet'}")
     try:
-        chosen = session.location.resolve(reference)
+        chosen = location.resolve(reference)
     except StackNotFound:
-        if not make:
+        if not create:
             raise
-        chosen = session.location.short_name(reference)
-        create(session, chosen)
-    session.location.select(chosen)
+        chosen = location.short_name(reference)
+        make(session, chosen)
+    location.select(chosen)
 
 
-@stack.command()
-@click.option("--json", "-j", "as_json", is_flag=True, help="As JSON.")
-@shared
-def ls(flags: Flags, as_json: bool) -> None:
+@stack.command(params=[_json])
+def ls(session: Session, json: bool) -> None:
     """List this project's stacks."""
-    session = Session(flags)
     location, selected = session.location, session.location.selected() or ""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in location.stacks():
         latest = StateFile(location.stack_file(name), name, None).raw()
-        row: dict[str, Any] = {"name": name, "current": name == selected.rpartition("/")[2]}
+        row = {"name": name, "current": name == selected.rpartition("/")[2]}
         row["lastUpdate"] = (latest.get("manifest") or {}).get("time", "")
         row["updateInProgress"] = bool(locks.read(location.locks(name)))
-        row["resourceCount"] = len(latest.get("resources") or [])
-        rows.append(row)
-    if as_json:
-        say(json.dumps(rows, indent=2))
+        rows.append({**row, "resourceCount": len(latest.get("resources") or [])})
+    if json:
+        say(as_json(rows))
         return
     say(f"{'NAME':<24}{'LAST UPDATE':<30}RESOURCE COUNT")
     for row in rows:
@@ -116,63 +94,51 @@ def ls(flags: Flags, as_json: bool) -> None:
         say(f"{name:<24}{str(row['lastUpdate'])[:19]:<30}{row['resourceCount']}")
 
 
-@stack.command(cls=Command)
-@click.argument("key", required=False)
-@click.option("--json", "-j", "as_json", is_flag=True, help="As JSON.")
-@click.option("--show-secrets", is_flag=True, help="Show secret outputs.")
-@shared
-def output(flags: Flags, key: str | None, as_json: bool, show_secrets: bool) -> None:
+@stack.command(params=[click.Argument(["key"], required=False), _json, _show_secrets])
+def output(session: Session, key: str | None, json: bool, show_secrets: bool) -> None:
     """Print the stack's outputs, or one of them."""
-    session = Session(flags)
-    outputs = _outputs(session.state.load())
-    if key is not None:
-        if key not in outputs:
-            known = ", ".join(sorted(outputs)) or "none"
-            raise EngineError(f"stack '{session.stack}' does not have output '{key}' (there are: {known})")
-        value = _shown(outputs[key], show_secrets)
-        say(json.dumps(value, indent=2, ensure_ascii=False) if as_json else _text(value))
-        return
-    shown = {name: _shown(value, show_secrets) for name, value in sorted(outputs.items())}
-    if as_json:
-        say(json.dumps(shown, indent=2, ensure_ascii=False))
-        return
-    say(f"Current stack outputs ({len(shown)}):")
-    width = max((len(name) for name in shown), default=0)
-    for name, value in shown.items():
-        say(f"    {name:<{width}}  {_text(value)}")
+    outputs = _outputs(session.state.load(), show_secrets)
+    if key is not None and key not in outputs:
+        known = ", ".join(outputs) or "none"
+        raise EngineError(f"stack '{session.stack}' does not have output '{key}' (there are: {known})")
+    shown = outputs if key is None else outputs[key]
+    if json:
+        say(as_json(shown))
+    elif key is None:
+        _table(outputs)
+    else:
+        say(_text(shown))
 
 
-@stack.command(cls=Command)
-@click.option("--file", "path", type=_new, help="Write here instead of standard output.")
-@click.option("--show-secrets", is_flag=True, help="Secrets in plain text.")
-@shared
-def export(flags: Flags, path: Path | None, show_secrets: bool) -> None:
+@stack.command(params=[option("--file", help="Write here instead of standard output."), _show_secrets])
+def export(session: Session, file: str | None, show_secrets: bool) -> None:
     """Print the stack's state."""
-    session = Session(flags)
-    deployment = StateFile(session.location.stack_file(session.stack), session.qualified, None).raw()
+    deployment = session.raw()
     if show_secrets and (manager := session.state.manager_of(deployment.get("secrets_providers"))):
         deployment = codec.encode(codec.decode(deployment, manager.decrypt), codec.sealed(str, "plaintext"))
-    document = json.dumps({"version": 3, "deployment": deployment}, indent=4, ensure_ascii=False) + "\n"
-    if path:
-        path.write_text(document, encoding="utf-8")
+    document = as_json({"version": 3, "deployment": deployment}, 4) + "\n"
+    if file:
+        Path(file).write_text(document, encoding="utf-8")
     else:
         sys.stdout.write(document)
 
 
-@stack.command(name="import", cls=Command)
-@click.option("--file", "path", type=_existing, help="Read this instead of standard input.")
-@click.option("--force", "-f", is_flag=True, help="Even if it belongs to another stack.")
-@shared
-def import_(flags: Flags, path: Path | None, force: bool) -> None:
+@stack.command(
+    name="import",
+    params=[
+        option("--file", help="Read this instead of standard input."),
+        switch("--force", "-f", help="Even if it belongs to another stack."),
+    ],
+)
+def import_(session: Session, file: str | None, force: bool) -> None:
     """Replace the stack's state by an exported one."""
-    session = Session(flags)
-    text = path.read_text(encoding="utf-8") if path else sys.stdin.read()
+    text = Path(file).read_text(encoding="utf-8") if file else sys.stdin.read()
     try:
         data = json.loads(text)
         version, deployment = data["version"], data["deployment"]
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(
-            f"{path or 'standard input'} is not an exported state ({error}): nothing was changed"
+            f"{file or 'standard input'} is not an exported state ({error}): nothing was changed"
         ) from error
     checkpoint = {"version": version, "features": data.get("features"), "checkpoint": {"latest": deployment}}
     snapshot = session.state.parse(json.dumps(checkpoint))
@@ -185,27 +151,26 @@ def import_(flags: Flags, path: Path | None, force: bool) -> None:
     say("Import complete.")
 
 
-@stack.command(cls=Command)
-@click.argument("name", required=False)
-@click.option("--force", "-f", is_flag=True, help="Even if it still has resources, which are forgotten, not deleted.")
-@click.option("--preserve-config", is_flag=True, help="Keep the stack's YAML file.")
-@shared
-def rm(flags: Flags, name: str | None, force: bool, preserve_config: bool) -> None:
+@stack.command(
+    params=[
+        _name,
+        switch("--force", "-f", help="Even if it still has resources, which are forgotten, not deleted."),
+        switch("--preserve-config", help="Keep the stack's YAML file."),
+    ]
+)
+def rm(session: Session, name: str | None, force: bool, preserve_config: bool) -> None:
     """Remove a stack and its configuration."""
-    flags.stack = name or flags.stack
-    session = Session(flags)
+    session.flags.stack = name or session.flags.stack
     chosen, location = session.stack, session.location
-    if not flags.yes and session.confirm(f"This will permanently remove the '{chosen}' stack! Go on?") == "no":
-        raise Cancelled("confirmation declined, not removing the stack")
-    file = location.stack_file(chosen)
+    session.approve(f"This will permanently remove the '{chosen}' stack! Go on?", "not removing the stack")
     with locks.held(location.locks(chosen), chosen):
-        if not force:
-            resources = StateFile(file, chosen, None).raw().get("resources") or []
-            if any(resource.get("type") != type_stack for resource in resources):
-                raise EngineError(
-                    f"'{chosen}' still has {len(resources)} resource(s); removal rejected. Run `pulumi destroy` first, "
-                    "or use --force to forget them (they will go on existing)"
-                )
+        resources = [] if force else session.raw().get("resources") or []
+        if any(resource.get("type") != type_stack for resource in resources):
+            raise EngineError(
+                f"'{chosen}' still has {len(resources)} resource(s); removal rejected. Run `pulumi destroy` first, "
+                "or use --force to forget them (they will go on existing)"
+            )
+        file = location.stack_file(chosen)
         file.replace(f"{file}.bak")
         history.forget(location, chosen)
     if not preserve_config:
@@ -215,14 +180,35 @@ def rm(flags: Flags, name: str | None, force: bool, preserve_config: bool) -> No
     say(f"Stack '{chosen}' has been removed!")
 
 
-def _outputs(snapshot: Snapshot) -> dict[str, Any]:
+@click.command(cls=Command, params=[_name])
+def cancel(session: Session, name: str | None) -> None:
+    """Remove the locks of a stack whose operation is gone."""
+    session.flags.stack = name or session.flags.stack
+    directory = session.location.locks(session.stack)
+    held = locks.read(directory)
+    if not held:
+        say(f"the stack '{session.stack}' is not locked")
+    elif not all(lock.dead for lock in held):
+        who = "; ".join(str(lock) for lock in held)
+        question = f"Locked by {who}. If that is still running, the state may be lost. Remove the lock?"
+        session.approve(question, "the lock stays")
+    for lock in locks.remove(directory):
+        say(f"removed the lock of {lock}")
+
+
+def _outputs(snapshot: Snapshot, show_secrets: bool) -> dict[str, Any]:
+    """By name, for people and for JSON: secrets masked unless asked for."""
     resource = snapshot.stack()
-    return resource.outputs if resource else {}
+    outputs = dict(sorted(resource.outputs.items())) if resource else {}
+    shown: dict[str, Any] = codec.encode(unwrap(outputs) if show_secrets else outputs)
+    return shown
 
 
-def _shown(value: Any, show_secrets: bool) -> Any:
-    """A value for people and for JSON: secrets masked unless asked for."""
-    return codec.encode(unwrap(value) if show_secrets else value)
+def _table(outputs: dict[str, Any]) -> None:
+    say(f"Current stack outputs ({len(outputs)}):")
+    width = max((len(name) for name in outputs), default=0)
+    for name, value in outputs.items():
+        say(f"    {name:<{width}}  {_text(value)}")
 
 
 def _text(value: Any) -> str:

@@ -7,5 +7,8 @@
 ``diff``     desired against actual peers, pure
 ``receipt``  what was applied, verifiable offline, pure
 ``pin``      the block that a preview showed, kept for the update that follows
+``wireguard_key``, ``possession``   which keys may be a peer, and the proof of having the private half, pure
+``api``      the service behind the Connect page and ``berth connect``: sign-in, relay, devices, nodes
+``client``   what ``berth connect`` does, without a terminal
 ``errors``   what can go wrong; a failed read raises, it never looks like an empty list
 """

@@ -8,6 +8,7 @@ HTTP pool and keccak.  web3 is imported when something is written, and nowhere b
 ``artifacts``      compiled contracts
 ``create2``        addresses known before deployment, and the deployment
 ``key_registry``, ``access_pass``, ``node_registry``   our contracts
+``history``        which passes an account may have to do with, from events
 ``eip712``         the messages that a holder signs to register and revoke a key without paying gas
 ``signatures``     whether an account, or a wallet contract (ERC-1271), signed a message
 ``accounts``       which account a private key belongs to

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from berth.chain import abi
 from berth.chain.endpoint import Block, Endpoint, Finality
-from berth.chain.errors import TransactionFailed
+from berth.chain.errors import NoContract, TransactionFailed
 from berth.chain.hashing import keccak
 
 if TYPE_CHECKING:
@@ -46,3 +46,18 @@ class AccessPass:
     def transfer(self, sender: Sender, to: str, token: int) -> Receipt:
         """Gives the sender's token to ``to``."""
         return sender.send(name, self.address, "transferFrom", sender.address, to, token)
+
+    def expires_at(self, token: int, block: Block | Finality = "latest") -> int:
+        """First second at which the pass is over (ERC-5643), unix seconds; 0 for never."""
+        return self._number("expiresAt(uint256)", token, block)
+
+    def user_expires(self, token: int, block: Block | Finality = "latest") -> int:
+        """First second at which the rental is over (ERC-4907), unix seconds; 0 where there is none."""
+        return self._number("userExpires(uint256)", token, block)
+
+    def _number(self, signature: str, token: int, block: Block | Finality) -> int:
+        data = self.endpoint.call(self.address, abi.encode_call(signature, token), block)
+        if len(data) < abi.word:
+            self.endpoint.require_code(self.address, f"the {name}", block)
+            raise NoContract(f"the collection at {self.address} does not answer {signature}")
+        return abi.uint(data, 0)

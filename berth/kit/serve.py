@@ -101,6 +101,8 @@ def run(app: FastAPI, sockets: list[socket.socket]) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        # A service that has a proxy before it knows which one, and believes no other.
+        proxy_headers=False,
         timeout_graceful_shutdown=grace_seconds,
         lifespan="off",
         ws="none",

@@ -1,0 +1,15 @@
+"""The access API: how a person with a wallet becomes a peer, without paying gas.
+
+``settings``   from the environment
+``errors``     refusals, each with a reason code
+``bounded``    state in memory that cannot grow: things that expire, and rates
+``origins``    where the page is served, who the caller is, and what a browser may send
+``signin``     the EIP-4361 message, made here, and its signature
+``sessions``   signed and short-lived
+``challenge``  proof that the caller has the private half of a key
+``relay``      sends what a holder signed, from an account of its own
+``passes``     the passes of an account, and its devices
+``nodes``      the nodes that may be offered, and how they are
+``watch``      chain and relay account, looked at in the background
+``app``        the routes
+"""

@@ -1,0 +1,205 @@
+"""The nodes that may be offered: those that the operator allows and that announced themselves, and how they are.
+
+Looked at in the background, so that no caller waits for a node that does not answer.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import urllib3
+
+from berth.access.api.metrics import ApiMetrics
+from berth.chain.errors import ChainError
+from berth.chain.node_registry import Node, NodeRegistry
+from berth.kit.logging import get_logger
+
+health_every: Final = 2.0  # seconds: a client is to hear of a dead node within ten
+stats_every: Final = 5.0
+registry_every: Final = 10.0
+_timeout: Final = urllib3.Timeout(connect=1.0, read=1.5)
+_stats_limit: Final = 32 * 2**20  # bytes; 10,000 peers are 3 MiB
+_at_once: Final = 8
+
+
+@dataclass(frozen=True)
+class Watched:
+    """Where a node's HTTP is inside (``url``), and where clients may measure its latency (``probe_url``)."""
+
+    url: str
+    probe_url: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a node said of one peer: ``last_handshake`` unix seconds or None; bytes as the node counts them."""
+
+    node: str
+    connected: bool
+    last_handshake: int | None
+    received: int
+    sent: int
+
+
+@dataclass
+class _State:
+    healthy: bool | None = None  # None: nobody here watches it
+    key: str = ""
+    peers: int | None = None
+    connected: int | None = None
+    wireguard: str | None = None
+    by_key: Mapping[str, Seen] = field(default_factory=dict)
+    stats_at: float = 0.0
+
+
+class NodeWatch:
+    """Announced nodes and their state; :meth:`start` begins to look."""
+
+    def __init__(self, registry: NodeRegistry, watched: Mapping[str, Watched], metrics: ApiMetrics) -> None:
+        self._registry, self._watched, self._metrics = registry, watched, metrics
+        self._pool = urllib3.PoolManager(maxsize=2, num_pools=64, retries=False)
+        self._states: dict[str, _State] = {name: _State(healthy=False) for name in watched}
+        self._announced: tuple[Node, ...] = ()
+        self._announced_at = 0.0
+        self._fault: ChainError | None = None
+        self._stop = threading.Event()
+        self._workers = ThreadPoolExecutor(_at_once, thread_name_prefix="nodes")
+        self._log = get_logger("nodes")
+
+    def start(self) -> None:
+        """Begin, in a thread of its own."""
+        threading.Thread(target=self._run, name="node-watch", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    def check(self) -> str:
+        """For health: how many are well; RuntimeError when none is."""
+        offered = self.offered()
+        well = [node["id"] for node in offered if node["healthy"]]
+        if self._fault is not None:
+            raise self._fault
+        if offered and not well:
+            raise RuntimeError(f"none of {len(offered)} nodes is well")
+        return f"{len(well)} of {len(offered)} well"
+
+    def is_node_key(self, key: str) -> bool:
+        """Whether a node has this key, as announced or as it says itself."""
+        return any(node.key == key for node in self._announced) or any(
+            state.key == key for state in self._states.values()
+        )
+
+    def seen(self, key: str) -> Seen | None:
+        """What the nodes know of a peer: from the one it is connected to, else from the last one it was."""
+        found = [state.by_key[key] for state in self._states.values() if key in state.by_key]
+        return max(found, key=lambda one: (one.connected, one.last_handshake or 0), default=None)
+
+    def offered(self) -> list[dict[str, Any]]:
+        """The nodes as the API shows them, by id."""
+        shown = []
+        for node in sorted(self._announced, key=lambda node: node.id):
+            state = self._states.get(node.id, _State())
+            watched = self._watched.get(node.id)
+            # What answers inside with another key than the announced one is not what clients would talk to.
+            healthy = state.healthy and (not state.key or state.key == node.key)
+            shown.append(
+                {
+                    "id": node.id,
+                    "region": node.region,
+                    "endpoint": node.endpoint,
+                    "publicKey": node.key,
+                    "healthy": healthy,
+                    "peers": state.peers,
+                    "connected": state.connected,
+                    "load": state.connected,
+                    "probeUrl": watched.probe_url if watched else None,
+                    "wireguard": state.wireguard,
+                }
+            )
+        return shown
+
+    def look(self) -> None:
+        """Ask the registry and every node once, where it is time."""
+        if time.monotonic() - self._announced_at >= registry_every or not self._announced:
+            self._read_registry()
+        list(self._workers.map(self._ask, self._watched))
+        offered = self.offered()
+        for health, wanted in (("well", True), ("ill", False), ("unwatched", None)):
+            self._metrics.nodes.labels(health).set(sum(node["healthy"] is wanted for node in offered))
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.look()
+            except RuntimeError:
+                if not self._stop.is_set():  # else the workers were shut down meanwhile
+                    raise
+            self._stop.wait(health_every)
+
+    def _read_registry(self) -> None:
+        try:
+            self._announced = self._registry.nodes()
+        except ChainError as fault:
+            # The last list stays: a chain that is down must not take the nodes from the page.
+            if self._fault is None:
+                self._log.warning("the node registry cannot be read", reason=str(fault))
+            self._fault = fault
+            return
+        self._fault, self._announced_at = None, time.monotonic()
+
+    def _ask(self, name: str) -> None:
+        state, url = self._states[name], self._watched[name].url
+        status, _ = self._get(f"{url}/health")
+        healthy = status == 200
+        if healthy and time.monotonic() - state.stats_at >= stats_every:
+            self._read_stats(name, state, url)
+        if healthy is not state.healthy:
+            self._log.info("node is well" if healthy else "node is not well", node=name, status=status)
+        state.healthy = healthy
+        if not healthy:
+            state.by_key = {key: _gone(seen) for key, seen in state.by_key.items()}
+            state.connected, state.stats_at = None, 0.0
+
+    def _read_stats(self, name: str, state: _State, url: str) -> None:
+        status, body = self._get(f"{url}/stats")
+        if status != 200:
+            return
+        try:
+            stats = json.loads(body)
+            by_key = {str(peer["key"]): _seen(name, peer) for peer in stats.get("peerList", [])}
+            state.key = str(stats["interfacePublicKey"])
+            state.peers, state.connected = int(stats["peers"]["total"]), int(stats["peers"]["connected"])
+            state.wireguard = str(stats.get("wireguard", "")) or None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            self._log.warning("a node's statistics cannot be read", node=name, reason=repr(error))
+            return
+        state.by_key, state.stats_at = by_key, time.monotonic()
+
+    def _get(self, url: str) -> tuple[int, bytes]:
+        """Status (0 for no answer) and body, both bounded."""
+        try:
+            response = self._pool.request("GET", url, timeout=_timeout, redirect=False, preload_content=False)
+            try:
+                body = response.read(_stats_limit)
+            finally:
+                response.close()
+        except (urllib3.exceptions.HTTPError, OSError):
+            return 0, b""
+        return response.status, body
+
+
+def _seen(node: str, peer: Mapping[str, Any]) -> Seen:
+    last = peer.get("lastHandshake")
+    return Seen(node, bool(peer["connected"]), int(last) if last else None, int(peer["received"]), int(peer["sent"]))
+
+
+def _gone(seen: Seen) -> Seen:
+    """Of a node that is not well it is not known whether anybody is connected to it."""
+    return Seen(seen.node, False, seen.last_handshake, seen.received, seen.sent)

@@ -1,0 +1,99 @@
+"""The WireGuard key pair of this device, and its configuration file for wg-quick."""
+
+from __future__ import annotations
+
+import os
+from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Self
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from berth.access.client.errors import ClientError
+
+_keepalive: Final = 25  # seconds; what NATs keep open is 30 and more
+
+
+def private_text(private: X25519PrivateKey) -> str:
+    """The private key in base64, as ``wg genkey`` prints it."""
+    return b64encode(private.private_bytes_raw()).decode()
+
+
+def private_from(text: str) -> X25519PrivateKey:
+    """The inverse of :func:`private_text`; ClientError, which does not show it, where it is none."""
+    try:
+        raw = b64decode(text.strip(), validate=True)
+        return X25519PrivateKey.from_private_bytes(raw)
+    except ValueError:
+        raise ClientError("not a WireGuard private key: 32 bytes in base64 are, as `wg genkey` prints") from None
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a wg-quick file says; ``address`` and ``address6`` without prefix length."""
+
+    private: X25519PrivateKey = field(repr=False)
+    address: str
+    address6: str | None
+    node_key: str
+    endpoint: str
+    allowed_ips: Sequence[str]
+    dns: Sequence[str] = ()
+    mtu: int = 1420
+
+    @classmethod
+    def of(
+        cls,
+        config: Mapping[str, Any],
+        private: X25519PrivateKey,
+        addresses: tuple[str, str | None],
+        node: Mapping[str, Any],
+    ) -> Self:
+        """From what the access API says of the stack and of a node."""
+        return cls(
+            private, *addresses, str(node["publicKey"]), str(node["endpoint"]), list(config["allowedIps"]),
+            list(config["dns"]), int(config["mtu"]),
+        )  # fmt: skip
+
+    def text(self) -> str:
+        """The file, private key included."""
+        addresses = ", ".join([f"{self.address}/32", *([f"{self.address6}/128"] if self.address6 else [])])
+        lines = ["[Interface]", f"PrivateKey = {private_text(self.private)}", f"Address = {addresses}"]
+        if self.dns:
+            lines.append(f"DNS = {', '.join(self.dns)}")
+        lines += [
+            f"MTU = {self.mtu}",
+            "",
+            "[Peer]",
+            f"PublicKey = {self.node_key}",
+            f"Endpoint = {self.endpoint}",
+            f"AllowedIPs = {', '.join(self.allowed_ips)}",
+            f"PersistentKeepalive = {_keepalive}",
+        ]
+        if any("\n" in line or "\r" in line for line in lines):
+            raise ClientError("the service gave a value of more than one line, which no configuration file may hold")
+        return "\n".join(lines) + "\n"
+
+
+def write_private(path: Path, text: str, *, replace: bool = False) -> None:
+    """Writes a file that only its owner can read; ClientError where it is there and is not to be replaced."""
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+        if replace:
+            os.replace(temporary, path)
+            return
+        try:
+            os.link(temporary, path)  # unlike a rename, this replaces nothing
+        finally:
+            temporary.unlink(missing_ok=True)
+    except FileExistsError:
+        raise ClientError(f"{path} is there already: name another file, or replace it with --force") from None
+    except OSError as error:
+        raise ClientError(f"{path} cannot be written: {error.strerror}") from None

@@ -1,0 +1,191 @@
+"""The access API, as a program calls it.
+
+What it is asked to sign is made here again and compared: a service that was taken over cannot get a signature for
+something else.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from berth.access import possession, wireguard_key
+from berth.access.client.errors import ApiRefused, ClientError, Unreachable, Untrusted
+from berth.access.client.wallet import Wallet
+from berth.chain.eip712 import register_message, revoke_message
+
+_timeout: Final = httpx.Timeout(75.0, connect=5.0)  # the relay waits for a block
+_prefix: Final = "/api/access"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A device: its addresses in the tunnel, and the transaction that made it one."""
+
+    token: int
+    key: str
+    address: str
+    address6: str | None
+    transaction: str
+
+
+class AccessService:
+    """The access API at ``url`` (the gateway's); a context manager.
+
+    Errors: Unreachable, ApiRefused, Untrusted.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise ClientError(f"{url!r} is not a URL: https://host[:port] is")
+        self.url = f"{parts.scheme}://{parts.netloc}"
+        self._http = httpx.Client(base_url=self.url, timeout=_timeout, headers={"Accept": "application/json"})
+        self._config: Mapping[str, Any] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """What the stack tells everybody: chain, contracts, and what a configuration file needs."""
+        if self._config is None:
+            self._config = self._ask("GET", "/config")
+        return self._config
+
+    def sign_in(self, wallet: Wallet) -> None:
+        """Begins a session for the wallet's account."""
+        offer = self._ask("POST", "/nonce", {"address": wallet.address, "uri": self.url})
+        message = str(offer["message"])
+        host, nonce = urlsplit(self.url).netloc, str(offer["nonce"])
+        first = f"{host} wants you to sign in with your Ethereum account:\n{wallet.address}\n"
+        if (
+            not message.startswith(first)
+            or f"\nURI: {self.url}\n" not in message
+            or f"\nNonce: {nonce}\n" not in message
+        ):
+            raise Untrusted(f"{self.url} asks to sign in somewhere else, so nothing was signed:\n{message}")
+        answer = self._ask(
+            "POST",
+            "/session",
+            {"nonce": nonce, "signature": _hex(wallet.sign_text(message)), "transport": "bearer"},
+        )
+        self._http.headers["Authorization"] = f"Bearer {answer['token']}"
+
+    def sign_out(self) -> None:
+        """Ends the session."""
+        self._ask("DELETE", "/session")
+        del self._http.headers["Authorization"]
+
+    def passes(self) -> list[dict[str, Any]]:
+        """The passes of the account."""
+        return list(self._ask("GET", "/passes")["passes"])
+
+    def devices(self) -> list[dict[str, Any]]:
+        """Its devices."""
+        return list(self._ask("GET", "/devices")["devices"])
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """The nodes on offer."""
+        return list(self._ask("GET", "/nodes")["nodes"])
+
+    def register(self, wallet: Wallet, token: int, private: X25519PrivateKey) -> Registered:
+        """Binds the key pair to the pass: proves possession, signs, and waits until it is mined."""
+        key = possession.public_of(private)
+        offer = self._ask("POST", "/registrations", {"token": str(token), "key": key})
+        challenge, deadline = offer["challenge"], int(offer["deadline"])
+        nonce = int(offer["typedData"]["message"]["nonce"])
+        message = register_message(*self._domain(), token, key, nonce, deadline)
+        _require_same(message, offer["typedData"])
+        proof = possession.proof(
+            private, b64decode(challenge["serverKey"]), b64decode(challenge["nonce"]), token, wireguard_key.parse(key)
+        )
+        made = self._ask(
+            "POST",
+            "/devices",
+            {
+                "token": str(token),
+                "key": key,
+                "deadline": deadline,
+                "signature": _hex(wallet.sign_typed(message)),
+                "challenge": challenge["id"],
+                "proof": b64encode(proof).decode(),
+            },
+        )
+        if not made["address"]:
+            raise ClientError(
+                f"pass {token} is registered, but the tunnel's subnet has no address left: tell the operator"
+            )
+        return Registered(token, key, made["address"], made.get("address6"), made["transaction"])
+
+    def revoke(self, wallet: Wallet, token: int) -> str:
+        """Ends the binding of the pass and returns the transaction."""
+        offer = self._ask("POST", "/revocations", {"token": str(token)})
+        deadline, nonce = int(offer["deadline"]), int(offer["typedData"]["message"]["nonce"])
+        message = revoke_message(*self._domain(), token, nonce, deadline)
+        _require_same(message, offer["typedData"])
+        body = {"deadline": deadline, "signature": _hex(wallet.sign_typed(message))}
+        return str(self._ask("DELETE", f"/devices/{token}", body)["transaction"])
+
+    def _domain(self) -> tuple[int, str]:
+        return int(self.config["chainId"]), str(self.config["keyRegistry"])
+
+    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        url = _prefix + path
+        try:
+            response = self._http.request(method, url, json=body)
+        except httpx.HTTPError as error:
+            raise Unreachable(
+                f"{self.url} does not answer ({error or type(error).__name__}): is the stack up?"
+            ) from None
+        if response.status_code == 204:
+            return {}
+        try:
+            answer = response.json()
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise Unreachable(
+                f"what answers at {self.url}{url} (HTTP {response.status_code}) is not the access API: "
+                "name the gateway of a berth stack"
+            )
+        if response.is_success:
+            return answer
+        wait = response.headers.get("retry-after", "")
+        raise ApiRefused(
+            str(answer.get("detail", "refused without a reason")),
+            response.status_code,
+            str(answer.get("reason", "")),
+            float(wait) if wait.isdigit() else None,
+        )
+
+
+def _require_same(ours: dict[str, Any], theirs: Mapping[str, Any]) -> None:
+    """Untrusted unless the service asks to sign what was made here."""
+    if _plain(ours) != _plain(theirs):
+        raise Untrusted(f"the service asks to sign another request than this one, so nothing was signed: {theirs}")
+
+
+def _plain(value: Any) -> Any:
+    """Numbers and hex in one spelling: wallets take numbers as text."""
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return str(value).lower()
+
+
+def _hex(raw: bytes) -> str:
+    return "0x" + raw.hex()

@@ -16,7 +16,7 @@ RUN = . ./.berth/env &&
 SETUP = $(PYTHON) -m bootstrap --stack "$(STACK)"
 # `preview` writes the block that it read here, `up` applies that block and no other.
 PIN = $(CURDIR)/.berth/$(STACK).pin
-CHECKS = ruff check . && ruff format --check . && mypy
+CHECKS = $(SETUP) checks && ruff check . && ruff format --check . && mypy && (cd web && npm run --silent lint)
 COMPILE = CUSTOM_COMPILE_COMMAND="make requirements" .venv/bin/pip-compile --quiet --generate-hashes --strip-extras \
 	--allow-unsafe --annotation-style=line --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(UPGRADE)
 

@@ -1,4 +1,4 @@
-"""`python3 -m bootstrap [setup | clean | leftovers] [--stack NAME]`: see `make help`."""
+"""`python3 -m bootstrap [setup | checks | clean | leftovers] [--stack NAME]`: see `make help`."""
 
 from __future__ import annotations
 
@@ -42,6 +42,15 @@ def stages() -> list[list[list[Step]]]:
     ]
 
 
+def checks() -> list[list[list[Step]]]:
+    """What only lint and tests need, after set-up: the image of the web page is built without it."""
+    return [[[NodePackages("web", "Web packages")]]]
+
+
+def prepare(context: Context) -> int:
+    return 0 if all(run_lanes(lanes, context, Teller()) for lanes in checks()) else 1
+
+
 def set_up(context: Context) -> int:
     start = time.monotonic()
     print(f"set-up for stack {context.stack}", flush=True)
@@ -74,12 +83,14 @@ def remove(context: Context, everything: bool) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bootstrap", description="Set-up of this checkout.")
-    parser.add_argument("task", nargs="?", choices=("setup", "clean", "leftovers"), default="setup")
+    parser.add_argument("task", nargs="?", choices=("setup", "checks", "clean", "leftovers"), default="setup")
     parser.add_argument("--stack", default="dev")
     options = parser.parse_args(arguments)
     context = Context(ROOT, options.stack, Shell(ROOT, os.environ))
     if options.task == "setup":
         return set_up(context)
+    if options.task == "checks":
+        return prepare(context)
     return remove(context, everything=options.task == "leftovers")
 
 

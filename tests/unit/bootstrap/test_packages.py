@@ -82,18 +82,24 @@ def test_a_python_without_venv_gets_the_package(
     assert shell.did("apt-get", "install", "python3-venv")
 
 
-def test_node_packages_are_installed_once_per_lock(context: Context, shell: FakeShell) -> None:
+@pytest.mark.parametrize("folder", ["contracts", "web"])
+def test_node_packages_are_installed_once_per_lock(context: Context, shell: FakeShell, folder: str) -> None:
+    place = context.root / folder
+
     def npm(command: tuple[str, ...]) -> Outcome:
-        (context.root / "contracts" / "node_modules").mkdir(exist_ok=True)
+        (place / "node_modules").mkdir(exist_ok=True)
         return Outcome(0, "")
 
+    place.mkdir(exist_ok=True)
+    (place / "package-lock.json").write_text("{}")
     shell.when("npm ci", answer=npm)
-    assert NodePackages().satisfied(context) is None
-    NodePackages().apply(context)
-    assert NodePackages().satisfied(context)
+    step = NodePackages(folder)
+    assert step.satisfied(context) is None
+    step.apply(context)
+    assert step.satisfied(context)
     assert shell.did("npm ci", "--ignore-scripts")
-    (context.root / "contracts" / "package-lock.json").write_text('{"lockfileVersion": 3}')
-    assert NodePackages().satisfied(context) is None
+    (place / "package-lock.json").write_text('{"lockfileVersion": 3}')
+    assert step.satisfied(context) is None
 
 
 def test_a_failing_npm_leaves_no_stamp(context: Context, shell: FakeShell) -> None:
@@ -101,7 +107,7 @@ def test_a_failing_npm_leaves_no_stamp(context: Context, shell: FakeShell) -> No
     with pytest.raises(SetupError) as raised:
         NodePackages().apply(context)
     assert "npm reaches its registry" in raised.value.todo
-    assert not (context.root / node.FOLDER / node.STAMP).exists()
+    assert not (context.root / "contracts" / node.STAMP).exists()
 
 
 def test_a_tun_device_that_is_there_is_enough(context: Context, shell: FakeShell, tmp_path: Path) -> None:

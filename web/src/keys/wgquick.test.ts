@@ -1,0 +1,46 @@
+import { describe, expect, it } from "vitest";
+import { config, node } from "../testing/given";
+import { makePair } from "./pair";
+import { fileName, wgQuick } from "./wgquick";
+
+const pair = makePair();
+const place = { address: "10.99.0.2", address6: "fd00::2" };
+
+describe("the file for wg-quick", () => {
+  it("has what the device needs", () => {
+    expect(wgQuick(pair, place, node("node-1", { region: "here" }), config({ dns: ["10.99.0.1"], mtu: 1280 }))).toBe(
+      `[Interface]
+PrivateKey = ${pair.privateKey}
+Address = 10.99.0.2/32, fd00::2/128
+DNS = 10.99.0.1
+MTU = 1280
+
+[Peer]
+# node-1, here
+PublicKey = ${node("node-1").publicKey}
+Endpoint = node-1.example:51820
+AllowedIPs = 10.99.0.0/24, fd00::/64
+PersistentKeepalive = 25
+`,
+    );
+  });
+
+  it("leaves out what there is not, and a prefix that is there twice", () => {
+    const text = wgQuick(pair, { address: "10.99.0.2/32", address6: null }, node("node-1"), config());
+    expect(text).toContain("Address = 10.99.0.2/32\n");
+    expect(text).not.toContain("DNS");
+  });
+
+  it("takes no line from a name", () => {
+    const evil = node("a\nPostUp = rm -rf /", { region: "x\u2028y\r\n[Peer]" });
+    const text = wgQuick(pair, place, evil, config());
+    expect(text.split("\n").filter((line) => /^(PostUp|\[Peer\])/.test(line))).toEqual(["[Peer]"]);
+  });
+
+  it("has a name that an interface can have", () => {
+    expect(fileName(node("node-1"))).toBe("berth-node-1.conf");
+    for (const id of ["frankfurt-datacentre-12", "ä/../..", "a b"]) {
+      expect(fileName(node(id))).toMatch(/^[A-Za-z0-9_=+.-]{1,15}\.conf$/);
+    }
+  });
+});

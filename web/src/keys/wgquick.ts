@@ -1,0 +1,44 @@
+/** The file that a WireGuard client takes, for one device on one node. */
+import type { Config, VpnNode } from "../api/schemas";
+import type { KeyPair } from "./pair";
+
+export interface Place {
+  address: string;
+  address6?: string | null | undefined;
+}
+
+/** `wg-quick` text.  `place` has the tunnel addresses without prefix length. */
+export function wgQuick(pair: KeyPair, place: Place, node: VpnNode, config: Config): string {
+  const addresses = [`${bare(place.address)}/32`];
+  if (place.address6) addresses.push(`${bare(place.address6)}/128`);
+  const lines = [
+    "[Interface]",
+    `PrivateKey = ${pair.privateKey}`,
+    `Address = ${addresses.join(", ")}`,
+    ...(config.dns.length > 0 ? [`DNS = ${config.dns.join(", ")}`] : []),
+    `MTU = ${config.mtu}`,
+    "",
+    "[Peer]",
+    `# ${node.region ? `${node.id}, ${node.region}` : node.id}`,
+    `PublicKey = ${node.publicKey}`,
+    `Endpoint = ${node.endpoint}`,
+    `AllowedIPs = ${config.allowedIps.join(", ")}`,
+    "PersistentKeepalive = 25",
+  ];
+  // What the server says begins no line of its own: PostUp lines are commands.
+  return `${lines.map(oneLine).join("\n")}\n`;
+}
+
+/** `wg-quick` names the interface after the file, and an interface's name has at most 15 characters. */
+export function fileName(node: VpnNode): string {
+  const name = `berth-${node.id}`.replace(/[^A-Za-z0-9_=+.-]/g, "-").slice(0, 15).replace(/[.-]+$/, "");
+  return `${name}.conf`;
+}
+
+function bare(address: string): string {
+  return address.replace(/\/.*$/, "");
+}
+
+function oneLine(text: string): string {
+  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ");
+}

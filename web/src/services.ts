@@ -1,0 +1,25 @@
+/** What the views work with; tests give their own. */
+import { createContext, useContext } from "react";
+import { type Client, createClient } from "./api/client";
+import { KeyRing, browserStorage } from "./keys/keep";
+import { measure } from "./nodes/measure";
+import { WalletFinder } from "./wallet/discovery";
+
+export interface Services {
+  client: Client;
+  finder: WalletFinder;
+  keys: KeyRing;
+  measure: (url: string, signal?: AbortSignal) => Promise<number | null>;
+}
+
+export function browserServices(): Services {
+  return { client: createClient(), finder: new WalletFinder(), keys: new KeyRing(browserStorage()), measure };
+}
+
+export const ServicesContext = createContext<Services | null>(null);
+
+export function useServices(): Services {
+  const services = useContext(ServicesContext);
+  if (services === null) throw new Error("useServices is used outside of ServicesContext");
+  return services;
+}

@@ -3,7 +3,10 @@
 ``settings``   from the environment
 ``keys``       the node's key pair, made here and never leaving
 ``interface``  creates wg0, by kernel module or wireguard-go
-``wireguard``  reads and changes the peers of an interface, through ``wg``
+``peer``       one peer and one interface, as they are read
+``uapi``       the control socket of a wireguard-go
+``wireguard``  reads and changes the peers of an interface, through ``wg`` or the control socket
+``fingerprint``  one hash over all peers, that follows each change
 ``reconcile``  desired peers in, a transaction with read-back out
 ``firewall``   what peers may reach, by nftables
 ``store``      the last good list and the receipts, on the node's volume

@@ -44,7 +44,7 @@ def serve_node(settings: NodeSettings) -> None:
     public_key = ensure_keys(settings.state_dir)
     interface = Interface(
         settings.interface,
-        f"{settings.address}/{settings.subnet.prefixlen}",
+        [f"{settings.address}/{settings.subnet.prefixlen}"],
         settings.listen_port,
         settings.mtu,
         settings.state_dir / private_name,

@@ -7,6 +7,7 @@
     │   ├── CommandFailed        wg, ip or nft refused, or did not answer in time
     │   ├── Unreadable           the peers could not be read in full; nothing was changed
     │   └── StoreDamaged         a file on the volume is not what this node wrote
+    ├── Drifted                  peers are not as they were left; nothing was changed, reconcile in whole
     ├── ApplyFailed              a change did not take effect
     │   ├── RolledBack           ... and the peers are as they were before
     │   └── RollbackFailed       ... and neither did the way back: the peers need a look
@@ -36,6 +37,10 @@ class Unreadable(NodeError):
 
 class StoreDamaged(NodeError):
     """A file on the volume is not what this node wrote."""
+
+
+class Drifted(VpnError):
+    """The peers that a change names are not as they were left; nothing was changed.  Reconcile in whole."""
 
 
 class ApplyFailed(VpnError):

@@ -1,69 +1,38 @@
-"""The peers of one WireGuard interface, through ``wg``: read in full, changed only where asked.
+"""The peers of one WireGuard interface: read in full or by key, changed only where asked.
 
 A change never resets the session of a peer that it does not name, which is why ``wg syncconf`` and
 ``wg setconf`` are not used: ``wg addconf`` from standard input puts peers, ``wg set ... remove`` takes them away.
+Where a wireguard-go has the interface, its control socket is used instead: a change costs a connection and no
+process, and our own build reads single peers back whatever their number.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Iterable, Sequence
 from typing import Final
 
+from berth.access.tunnel import Subnets
+from berth.vpn import uapi
 from berth.vpn.command import Runner
 from berth.vpn.errors import Unreadable
 from berth.vpn.keys import is_key
+from berth.vpn.peer import Device, Peer, no_allowed
 
-_none: Final = "(none)"
+__all__ = ["Device", "Peer", "WireGuard", "parse_dump"]
+
+_none: Final = no_allowed
 _no_preshared: Final = "A" * 43 + "="  # 32 zero bytes: how WireGuard spells "no preshared key"
 _prefix: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}|[0-9a-f:.]+/[0-9]{1,3}")
 _endpoint: Final = re.compile(r"\S+:[0-9]{1,5}")
 _number: Final = re.compile(r"[0-9]{1,20}")
+_fingerprint: Final = re.compile(r"[0-9a-f]{64}")
+_wake_keepalive: Final = 25  # seconds; switched off again at once
 removal_chunk: Final = 500  # keys per command: about 30 KB of arguments, of the 128 KB that one may have
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """One peer.  ``keepalive`` in seconds, 0 for off; ``handshake`` as Unix time, 0 for never; bytes as seen here."""
-
-    key: str
-    allowed: tuple[str, ...]
-    endpoint: str = ""
-    preshared: str = field(default="", repr=False)
-    keepalive: int = 0
-    handshake: int = field(default=0, compare=False)
-    received: int = field(default=0, compare=False)
-    sent: int = field(default=0, compare=False)
-
-    @classmethod
-    def wanted(cls, key: str, address: str) -> Peer:
-        """The peer that an entry of the access list asks for: one address, nothing else."""
-        return cls(key, (f"{address}/32",))
-
-    @property
-    def address(self) -> str:
-        """The tunnel address where the peer is as the access list would have it, else what it has instead."""
-        if len(self.allowed) == 1 and self.allowed[0].endswith("/32") and not self.preshared:
-            return self.allowed[0].removesuffix("/32")
-        return (",".join(self.allowed) or _none) + (" with a preshared key" if self.preshared else "")
-
-
-@dataclass(frozen=True)
-class Device:
-    """An interface as it is: its public key ("" where it has none), its port, its peers by key."""
-
-    public_key: str
-    port: int
-    peers: Mapping[str, Peer]
-
-    @property
-    def addresses(self) -> dict[str, str]:
-        """Key -> address, see :attr:`Peer.address`."""
-        return {key: peer.address for key, peer in self.peers.items()}
-
-
-def parse_dump(text: str) -> Device:
+def parse_dump(text: str, subnets: Subnets | None = None) -> Device:
     """``wg show <interface> dump``, strictly: Unreadable on anything unexpected, with no content in the message.
 
     The first line holds the private key, and lines of peers their preshared keys: errors name lines, not text.
@@ -87,7 +56,7 @@ def parse_dump(text: str) -> Device:
             if owners.setdefault(prefix, number) != number:
                 raise Unreadable(f"lines {owners[prefix]} and {number} of the dump of peers hold the same address")
         peers[peer.key] = peer
-    return Device(public, int(head[2]), peers)
+    return Device(public, int(head[2]), peers, subnets)
 
 
 def _parse_peer(number: int, line: str) -> Peer:
@@ -137,10 +106,15 @@ def peers_config(peers: Iterable[Peer]) -> str:
 
 
 class WireGuard:
-    """The peers of interface ``name``."""
+    """The peers of interface ``name``; ``subnets`` say what a tunnel address stands for (IPv4 alone without)."""
 
-    def __init__(self, name: str, run: Runner) -> None:
-        self.name, self._run = name, run
+    def __init__(self, name: str, run: Runner, subnets: Subnets | None = None, socket: uapi.Uapi | None = None) -> None:
+        self.name, self.subnets, self._run = name, subnets, run
+        self._socket = socket or uapi.Uapi(name)
+
+    def allowed(self, address: str) -> tuple[str, ...]:
+        """The allowed IPs of the peer with this tunnel address."""
+        return self.subnets.allowed(address) if self.subnets else (f"{address}/32",)
 
     def read(self) -> Device:
         """The whole interface.  Unreadable unless two ways of asking agree on who the peers are.
@@ -149,7 +123,7 @@ class WireGuard:
         Someone may change peers by hand between the two questions, so they are asked twice before giving up.
         """
         for _ in range(2):
-            device = parse_dump(self._run(["wg", "show", self.name, "dump"]))
+            device = parse_dump(self._run(["wg", "show", self.name, "dump"]), self.subnets)
             keys = self._run(["wg", "show", self.name, "peers"]).split()
             if len(keys) == len(device.peers) and set(keys) == device.peers.keys():
                 return device
@@ -157,14 +131,91 @@ class WireGuard:
             f"`wg show {self.name}` names {len(keys)} peers but describes {len(device.peers)}: nothing was changed"
         )
 
+    def lookup(self, keys: Iterable[str], prefixes: Iterable[str] = ()) -> dict[str, Peer]:
+        """Those of ``keys`` that are peers, and whoever has one of ``prefixes`` as an allowed IP; by key.
+
+        In time that grows with what is asked for alone where our own wireguard-go has the interface; else by
+        :meth:`read`.  Unreadable where the answer is not whole.
+        """
+        asked, among = set(keys), set(prefixes)
+        if self._socket.ours():
+            lines = [f"public_key={uapi.hex_key(key)}" for key in asked] + [f"allowed_ip={one}" for one in among]
+            return uapi.parse_peers(self._socket.ask("peers", lines))
+        return {
+            key: peer for key, peer in self.read().peers.items() if key in asked or not among.isdisjoint(peer.allowed)
+        }
+
     def change(self, remove: Iterable[str] = (), put: Iterable[Peer] = ()) -> None:
         """Take peers away by key, then put peers.  In this order, because an address may pass from one to another."""
-        keys = list(remove)
+        keys, peers = list(remove), list(put)
+        if not keys and not peers:
+            return
+        if self._socket.present():
+            lines = [line for key in keys for line in uapi.removal(key)]
+            self._socket.set(lines + [line for peer in peers for line in uapi.definition(peer)])
+            return
         for start in range(0, len(keys), removal_chunk):
             command = ["wg", "set", self.name]
             for key in keys[start : start + removal_chunk]:
                 command += ["peer", key, "remove"]
             self._run(command)
-        peers = list(put)
         if peers:
             self._run(["wg", "addconf", self.name, "/dev/stdin"], stdin=peers_config(peers))
+
+    def fingerprint(self) -> str:
+        """See :mod:`berth.vpn.fingerprint`; taken by another process, so that it delays nothing here."""
+        if self._socket.ours():
+            values = dict(line.split("=", 1) for line in self._socket.ask("fingerprint").splitlines())
+            found = values.get("fingerprint", "")
+        else:
+            found = self._run([sys.executable, "-m", "berth.vpn.fingerprint", self.name]).strip()
+        if not _fingerprint.fullmatch(found):
+            raise Unreadable(f"the fingerprint of {self.name} is none: nothing was changed")
+        return found
+
+    def sessions(self) -> str:
+        """Where the peers with a live session are, as WireGuard says it: for :meth:`wake`, and for nobody else."""
+        if self._socket.ours():
+            return self._socket.ask("sessions")
+        return self._run(["wg", "show", self.name, "endpoints"])
+
+    def wake(self, sessions: str) -> int:
+        """Begin a handshake with each peer that had a session; how many.
+
+        A client learns only after 15 s that a node has lost its sessions, unless the node speaks first.
+        """
+        there = self.read().peers
+        calls = [
+            Peer(key, there[key].allowed, endpoint, keepalive=_wake_keepalive)
+            for key, endpoint in _parse_sessions(sessions)
+            if key in there and not there[key].handshake and not there[key].keepalive
+        ]
+        self._keepalive(calls, _wake_keepalive)
+        self._keepalive(calls, 0)
+        return len(calls)
+
+    def _keepalive(self, peers: Sequence[Peer], seconds: int) -> None:
+        """Switching it on sends at once; nothing else of the peers is touched, and none is made."""
+        if self._socket.present():
+            self._socket.set(
+                line
+                for peer in peers
+                for line in (
+                    f"public_key={uapi.hex_key(peer.key)}",
+                    "update_only=true",
+                    f"endpoint={peer.endpoint}",
+                    f"persistent_keepalive_interval={seconds}",
+                )
+            )
+            return
+        for peer in peers:
+            option = ["endpoint", peer.endpoint, "persistent-keepalive", str(seconds)]
+            self._run(["wg", "set", self.name, "peer", peer.key, *option])
+
+
+def _parse_sessions(text: str) -> list[tuple[str, str]]:
+    """Key and endpoint, from the answer of our wireguard-go or from ``wg show ... endpoints``."""
+    ours = re.findall(r"public_key=([0-9a-f]{64})\nendpoint=(\S+)\n", text)
+    if ours:
+        return [(uapi.base64_key(key), endpoint) for key, endpoint in ours]
+    return [(key, endpoint) for key, endpoint in re.findall(r"^(\S{44})\t(\S+)$", text, re.M) if endpoint != _none]

@@ -55,7 +55,7 @@ def image(daemon: docker.DockerClient) -> Iterator[str]:
     service, wireguard = "berth/service:vpn-test", "berth/wireguard:vpn-test"
     host = daemon.api.base_url.replace("http+docker://localhost", "unix:///var/run/docker.sock")
     run_build(Build(service, ".", "images/service/Dockerfile"), root, host, 600, lambda _: None)
-    build = Build(wireguard, ".", "images/wireguard/Dockerfile", {"SERVICE": service})
+    build = Build(wireguard, ".", "images/wireguard/Dockerfile", {"SERVICE": service, "WIREGUARD_GO": "required"})
     yield run_build(build, root, host, 600, lambda _: None)
     for tag in (wireguard, service):
         daemon.images.remove(tag)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from ipaddress import IPv4Network, IPv6Network
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from berth.vpn.errors import CommandFailed, ListRefused, RollbackFailed, RolledBack, Unreadable
-from berth.vpn.reconcile import reconcile
+from berth.access.diff import Changes, diff
+from berth.access.tunnel import Subnets
+from berth.vpn.errors import CommandFailed, Drifted, ListRefused, RollbackFailed, RolledBack, Unreadable
+from berth.vpn.reconcile import apply_changes, reconcile
 from berth.vpn.wireguard import WireGuard
 from tests.unit.vpn.fakes import FakeWg, key
 
@@ -187,3 +190,83 @@ def test_a_list_that_gives_one_address_twice_is_refused_untouched() -> None:
     with pytest.raises(ListRefused, match=r"10\.77\.0\.2 to two keys"):
         run(runner, {A: "10.77.0.2", C: "10.77.0.2"})
     assert runner.commands == []
+
+
+def apply(runner: FakeWg, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    apply_changes(diff(after, before), before, WireGuard("wg0", runner))
+
+
+@given(lists, lists)
+def test_the_changes_between_two_lists_lead_from_one_to_the_other(
+    desired: dict[str, str], actual: dict[str, str]
+) -> None:
+    runner = node(actual)
+    apply(runner, actual, desired)
+    assert WireGuard("wg0", runner).read().addresses == desired
+    assert len(runner.changing) <= 2
+
+
+def test_no_change_is_no_call() -> None:
+    runner = node(before_it)
+    apply(runner, before_it, before_it)
+    assert runner.commands == []
+
+
+@pytest.mark.parametrize(
+    ("actual", "after"),
+    [
+        ({A: "10.77.0.2"}, {A: "10.77.0.2"}),
+        ({A: "10.77.0.9", B: "10.77.0.3"}, {B: "10.77.0.3"}),
+        ({A: "10.77.0.2", B: "10.77.0.3", C: "10.77.0.9"}, {**before_it, C: "10.77.0.4"}),
+        ({A: "10.77.0.2/32,10.0.0.0/8", B: "10.77.0.3"}, {B: "10.77.0.3"}),
+        # Somebody unnamed has the address that a new peer is to get: WireGuard would take it away without a word.
+        ({A: "10.77.0.2", B: "10.77.0.3/32,10.77.0.4/32"}, {**before_it, C: "10.77.0.4"}),
+    ],
+    ids=["lost", "moved", "there already", "more than its address", "address of another"],
+)
+def test_peers_that_are_not_as_they_were_left_are_not_touched(actual: dict[str, str], after: dict[str, str]) -> None:
+    runner = node(actual)
+    with pytest.raises(Drifted):
+        apply(runner, before_it, after)
+    assert runner.changing == []
+
+
+@pytest.mark.parametrize(
+    "fault", [_fail("set"), _fail("addconf"), _vanish(C), _vanish(B)], ids=["remove", "add", "new lost", "moved lost"]
+)
+def test_a_small_change_that_fails_half_way_leaves_the_peers_as_they_were(
+    fault: Callable[[FakeWg], Callable[[list[str]], None]],
+) -> None:
+    runner = node(before_it)
+    runner.peers[A][1] = "172.30.11.5:40000"
+    runner.before = fault(runner)
+    with pytest.raises(RolledBack, match="as before"):
+        apply(runner, before_it, asked_for)
+    assert WireGuard("wg0", runner).read().addresses == before_it
+    assert runner.peers[A][1] == "172.30.11.5:40000"
+
+
+def test_when_the_way_back_of_a_small_change_fails_too_it_is_said() -> None:
+    runner = node(before_it)
+    runner.before = _fail("addconf", times=2)(runner)
+    with pytest.raises(RollbackFailed, match="could not be restored"):
+        apply(runner, before_it, asked_for)
+
+
+def test_a_change_that_gives_one_address_twice_is_refused_untouched() -> None:
+    runner = node(before_it)
+    with pytest.raises(ListRefused, match="to two keys"):
+        apply_changes(Changes(add={C: "10.77.0.9", key("d"): "10.77.0.9"}), before_it, WireGuard("wg0", runner))
+    assert runner.commands == []
+
+
+def test_a_peer_has_its_address_in_both_families() -> None:
+    subnets = Subnets(IPv4Network("10.77.0.0/16"), IPv6Network("fd77::/64"))
+    runner = node({A: "10.77.0.2", B: "10.77.0.3/32,fd77::9/128"})
+    device = WireGuard("wg0", runner, subnets)
+    desired = {A: "10.77.0.2", B: "10.77.0.3", C: "10.77.1.4"}
+    # One that has its IPv4 address alone, or another's IPv6 address, is not as it should be.
+    assert reconcile(desired, device).changes == Changes(add={C: "10.77.1.4"}, move={A: "10.77.0.2", B: "10.77.0.3"})
+    assert runner.peers[C][2] == "10.77.1.4/32,fd77::104/128"
+    assert device.read().addresses == desired
+    assert not reconcile(desired, device).changes

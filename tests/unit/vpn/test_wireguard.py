@@ -137,7 +137,7 @@ def test_no_change_means_no_command() -> None:
 
 def test_peers_are_put_in_one_command_from_standard_input() -> None:
     runner = FakeWg()
-    WireGuard("wg0", runner).change(put=[Peer.wanted(key(n), f"10.77.0.{n}") for n in (2, 3)])
+    WireGuard("wg0", runner).change(put=[Peer(key(n), (f"10.77.0.{n}/32",)) for n in (2, 3)])
     assert runner.commands == [["wg", "addconf", "wg0", "/dev/stdin"]]
     none = "A" * 43 + "="
     assert runner.inputs == [
@@ -150,7 +150,7 @@ def test_peers_are_put_in_one_command_from_standard_input() -> None:
 def test_peers_are_removed_in_chunks_before_others_are_put(count: int) -> None:
     runner = FakeWg()
     keys = [key(n) for n in range(count)]
-    WireGuard("wg0", runner).change(remove=keys, put=[Peer.wanted(key("new"), "10.77.0.2")])
+    WireGuard("wg0", runner).change(remove=keys, put=[Peer(key("new"), ("10.77.0.2/32",))])
     *removals, put = runner.commands
     assert put[1] == "addconf"
     assert [word for command in removals for word in command[3:]] == [w for k in keys for w in ("peer", k, "remove")]

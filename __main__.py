@@ -3,14 +3,18 @@
 import pulumi
 
 from components.access import AccessControl, AccessControlArgs
+from components.access_api import AccessApi, AccessApiArgs
+from components.access_api import port as api_port
 from components.chain import Chain
 from components.contracts import Contracts, ContractsArgs
 from components.gateway import Gateway
-from components.haproxy import chain_part, mongodb_part, nodes_part
 from components.images import Images
 from components.mongodb import MongoDB, port
 from components.network import Network
+from components.parts import access_part, chain_part, mongodb_part, nodes_part, web_part
 from components.settings import load
+from components.web import Web
+from components.web import port as web_port
 from components.wireguard import WireGuardNode, WireGuardNodeArgs, control_port
 
 settings = load()
@@ -27,10 +31,14 @@ nodes = {
     for node in settings.access.nodes
 }
 
+api = AccessApi("access-api", AccessApiArgs(settings, network, images, chain, contracts, list(nodes.values())))
+web = Web("web", network, images)
+
 parts = [chain_part(settings.chain.node_rpc_url, settings.chain.chain_id), mongodb_part(mongodb.hosts, port)]
 if nodes:
     parts.append(nodes_part(list(nodes), control_port))
-gateway = Gateway("gateway", settings.gateway, parts, network, images)
+parts += [access_part(api_port), web_part(web_port)]
+gateway = Gateway("gateway", settings.gateway, parts, [node.probe_url for node in nodes.values()], network, images)
 
 pulumi.export("url", gateway.url)
 pulumi.export("membersUrl", gateway.members_url)
@@ -42,4 +50,5 @@ pulumi.export("accessPass", contracts.access_pass.address)
 pulumi.export("keyRegistry", contracts.key_registry.address)
 pulumi.export("nodeRegistry", contracts.node_registry.address)
 pulumi.export("accessList", {"digest": access.digest, "block": access.block, "count": access.count})
+pulumi.export("relay", api.relay)
 pulumi.export("nodes", {name: node.outputs() for name, node in nodes.items()})

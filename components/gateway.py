@@ -9,9 +9,10 @@ import pulumi
 import pulumi_docker as docker
 
 from components.base import Component, Limits, files_directory, service_user
-from components.haproxy import Part, render
+from components.haproxy import Front, render
 from components.images import Images
 from components.network import Network
+from components.parts import Part
 from components.settings import GatewaySettings, is_secret
 
 members_port: Final = 8081
@@ -24,7 +25,7 @@ _live: Final = (
 
 
 class Gateway(Component):
-    """``berth:platform:Gateway``: status page, ``/health``, and the members' page inside."""
+    """``berth:platform:Gateway``: the web page, the access API, the status page, and the members' page inside."""
 
     url: str
     members_url: str
@@ -35,14 +36,20 @@ class Gateway(Component):
         name: str,
         settings: GatewaySettings,
         parts: Sequence[Part],
+        probe_urls: Sequence[str],
         network: Network,
         images: Images,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("berth:platform:Gateway", name, opts)
-        files: dict[str, pulumi.Input[str]] = {**render(parts, pulumi.get_stack())}
+        front = Front(settings.url, settings.tls is not None, settings.api_per_minute, tuple(probe_urls))
+        files: dict[str, pulumi.Input[str]] = {**render(parts, pulumi.get_stack(), front)}
         if is_secret("chain"):
             files["haproxy.cfg"] = pulumi.Output.secret(files["haproxy.cfg"])  # it names the chain's URL
+        ports = {8000: settings.http_port, 8080: settings.alt_port}
+        if settings.tls is not None:
+            files["tls.pem"] = pulumi.Output.secret(settings.tls.pem)
+            ports[8443] = settings.https_port
         self.container(
             "gateway",
             image=images.make("gateway"),
@@ -52,8 +59,8 @@ class Gateway(Component):
             command=["haproxy", "-W", "-db", "-f", f"{files_directory}/haproxy.cfg"],
             files=files,
             ports=[
-                docker.ContainerPortArgs(internal=8000, external=settings.http_port, ip=settings.bind),
-                docker.ContainerPortArgs(internal=8080, external=settings.alt_port, ip=settings.bind),
+                docker.ContainerPortArgs(internal=inside, external=outside, ip=settings.bind)
+                for inside, outside in ports.items()
             ],
             healthcheck=docker.ContainerHealthcheckArgs(
                 tests=["CMD", "bash", "-ec", _live], interval="5s", timeout="3s", retries=3
@@ -61,8 +68,6 @@ class Gateway(Component):
             # HAProxy lets running requests end after this one, and cuts them off after SIGTERM.
             stop_signal="SIGUSR1",
         )
-        port = "" if settings.http_port == 80 else f":{settings.http_port}"
-        host = "localhost" if settings.bind in ("127.0.0.1", "0.0.0.0") else settings.bind
-        self.url = f"http://{host}{port}/"
+        self.url = settings.url
         self.members_url = f"http://{network.gateway_address}:{members_port}/"
         self.register_outputs({"url": self.url, "membersUrl": self.members_url})

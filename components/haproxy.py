@@ -9,19 +9,25 @@ from __future__ import annotations
 import html
 import json
 import re
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from components.parts import Part, nodes, problem
+
 _templates: Final = Path(__file__).parent.parent / "images" / "gateway"
 _mark: Final = re.compile(r"<<(\w+)>>")
+_asset_kinds: Final = {
+    "page.css": '"text/css; charset=utf-8"',
+    "page.js": '"text/javascript; charset=utf-8"',
+    "icon.svg": "image/svg+xml",
+}
+_texts: Final = ("detail", "title", "about")
+_year: Final = 31_536_000  # seconds
 
 security_headers: Final = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -32,97 +38,40 @@ security_headers: Final = {
 
 
 @dataclass(frozen=True)
-class Server:
-    """Where a part is reached, and the words that HAProxy's ``server`` line needs besides."""
+class Front:
+    """How the gateway is reached.
 
-    name: str
-    address: str
-    options: str = ""
-
-
-@dataclass(frozen=True)
-class Part:
-    """Something whose health the gateway watches: a backend whose servers are only checked, never routed to.
-
-    ``each``: every server is a row of its own on the page.  A part that is ``required`` and has no server up
-    makes ``/health`` fail.
+    ``url``: what people open; ``tls``: whether it ends TLS itself; ``api_per_minute``: calls of the API that one
+    address may make; ``probe_urls``: what the page asks to measure the way to each node.
     """
 
-    key: str
-    title: str
-    about: str
-    check: tuple[str, ...]
-    servers: tuple[Server, ...]
-    required: bool = True
-    each: bool = False
+    url: str
+    tls: bool = False
+    api_per_minute: int = 300
+    probe_urls: tuple[str, ...] = ()
+
+    @property
+    def scheme(self) -> str:
+        return urlsplit(self.url).scheme
+
+    def headers(self) -> dict[str, str]:
+        """The headers of every answer."""
+        own = self.url.rstrip("/")
+        origins = {f"{where.scheme}://{where.netloc}" for where in map(urlsplit, self.probe_urls)} - {own}
+        asked = ["'self'", *sorted(origins)]
+        policy = (
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; "
+            f"connect-src {' '.join(asked)}; base-uri 'none'; "
+            "form-action 'none'; frame-ancestors 'none'"
+        )
+        headers = {"Content-Security-Policy": policy, **security_headers}
+        if self.scheme == "https":
+            headers["Strict-Transport-Security"] = f"max-age={_year}"
+        return headers
 
 
-def chain_part(url: str, chain_id: int) -> Part:
-    """The chain, asked for its id over JSON-RPC at ``url``; only the expected id is healthy."""
-    parts = urlsplit(url)
-    secure = parts.scheme == "https"
-    host = parts.hostname or ""
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    question = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []}, separators=(",", ":"))
-    options = (
-        f"ssl verify required ca-file /etc/ssl/certs/ca-certificates.crt sni str({host}) check-sni {host}"
-        if secure
-        else ""
-    )
-    return Part(
-        key="chain",
-        title="Chain",
-        about=f"Holds the passes: chain {chain_id}.",
-        check=(
-            "option httpchk",
-            f"http-check send meth POST uri {path} ver HTTP/1.1 hdr Host {parts.netloc.rpartition('@')[2]} "
-            f"hdr Content-Type application/json body '{question}'",
-            f"""http-check expect rstring '"result": *"{chain_id:#x}"'""",
-        ),
-        servers=(Server("chain", f"{host}:{parts.port or (443 if secure else 80)}", options),),
-    )
-
-
-def mongodb_part(hosts: Sequence[str], port: int) -> Part:
-    """The replica set: up while one of its members says that it is the primary."""
-    primary = b"\x08isWritablePrimary\x00\x01"  # a BSON boolean that is true
-    return Part(
-        key="mongodb",
-        title="MongoDB",
-        about=f"Replica set rs0 of {len(hosts)}; up while it has a primary.",
-        check=(
-            "mode tcp",
-            "option tcp-check",
-            "tcp-check connect",
-            f"tcp-check send-binary {_hello().hex()}",
-            f"tcp-check expect binary {primary.hex()}",
-        ),
-        servers=tuple(Server(host, f"{host}:{port}") for host in hosts),
-    )
-
-
-def nodes_part(names: Sequence[str], port: int) -> Part:
-    """The WireGuard nodes, each by its own /health; one that is up is enough."""
-    return Part(
-        key="nodes",
-        title="WireGuard node",
-        about="Lets holders of a pass in.",
-        check=("option httpchk", "http-check send meth GET uri /health ver HTTP/1.1 hdr Host node"),
-        servers=tuple(Server(name, f"{name}:{port}") for name in names),
-        each=True,
-    )
-
-
-def _hello() -> bytes:
-    """The command ``hello`` as a MongoDB wire message (OP_MSG); it asks for no user."""
-    fields = b"\x10hello\x00" + struct.pack("<i", 1) + b"\x02$db\x00" + struct.pack("<i", 6) + b"admin\x00"
-    document = struct.pack("<i", 4 + len(fields) + 1) + fields + b"\x00"
-    body = struct.pack("<i", 0) + b"\x00" + document
-    return struct.pack("<iiii", 16 + len(body), 1, 0, 2013) + body
-
-
-def render(parts: Sequence[Part], stack: str) -> dict[str, str]:
-    """The gateway's files by name; with no part at all, only the gateway itself is shown."""
+def render(parts: Sequence[Part], stack: str, front: Front) -> dict[str, str]:
+    """The gateway's files by name; a certificate comes from elsewhere."""
     pages = _templates / "pages"
     part_row = (pages / "part.html").read_text()
     rows = [row for part in parts for row in _rows(part)]
@@ -131,26 +80,63 @@ def render(parts: Sequence[Part], stack: str) -> dict[str, str]:
         _fill(part_row, {"key": key, "up": up, "title": html.escape(title), "about": html.escape(about)})
         for key, up, title, about in rows
     )
-    headers = "\n".join(
-        f'    http-after-response set-header {key} "{value}"' for key, value in security_headers.items()
-    )
-    # Static files carry a Cache-Control of their own.
-    headers += "\n    http-after-response set-header Cache-Control no-store unless { res.hdr(Cache-Control) -m found }"
+    values = {
+        "secure": _secure(front),
+        "headers": _headers(front),
+        "scheme": front.scheme,
+        "states": _states(parts),
+        "busy": problem(429, "Too many requests", "This address asks too often: wait a minute."),
+        "nowhere": problem(404, "Not found", "There is no such API."),
+        "rate": str(front.api_per_minute),
+        "assets": _assets(),
+        "probes": _probes(_nodes(parts)),
+        "backends": "\n".join([*map(_backend, parts), *map(_ping, _nodes(parts))]).rstrip(),
+    }
+    texts = ("missing.html", "away.html", *_asset_kinds)
     return {
-        "haproxy.cfg": _fill(
-            (_templates / "haproxy.cfg").read_text(),
-            {"headers": headers, "states": _states(parts), "backends": "\n".join(map(_backend, parts)).rstrip()},
-        ),
+        "haproxy.cfg": _fill((_templates / "haproxy.cfg").read_text(), values),
         "health.json": _health(parts),
         "status.html": _fill((pages / "status.html").read_text(), {**name, "parts": listed.rstrip("\n")}),
         "members.html": _fill((pages / "members.html").read_text(), name),
-        **{file: (pages / file).read_text() for file in ("missing.html", "page.css", "page.js", "icon.svg")},
+        **{file: (pages / file).read_text() for file in texts},
     }
 
 
 def _fill(template: str, values: Mapping[str, str]) -> str:
     """The template with every mark replaced.  Errors: ``KeyError`` for a mark that has no value."""
     return _mark.sub(lambda match: values[match[1]], template)
+
+
+def _secure(front: Front) -> str:
+    """Where TLS comes in, and what becomes of those who come without."""
+    if not front.tls:
+        return ""
+    # By the name of the settings: the one that the caller gives would let others send people anywhere.
+    return (
+        "    bind :8443 ssl crt /run/berth/tls.pem alpn h2,http/1.1\n"
+        f"    http-request redirect prefix {front.url.rstrip('/')} code 308 unless {{ ssl_fc }} or {{ path /health }}"
+    )
+
+
+def _headers(front: Front) -> str:
+    lines = [f'    http-after-response set-header {key} "{value}"' for key, value in front.headers().items()]
+    # Static files carry a Cache-Control of their own.
+    lines.append("    http-after-response set-header Cache-Control no-store unless { res.hdr(Cache-Control) -m found }")
+    lines.append("    http-after-response del-header Server")
+    return "\n".join(lines)
+
+
+def _assets() -> str:
+    """What the gateway's own pages need, below ``/status/``: the rest belongs to the web page."""
+    return "\n".join(
+        f'    http-request return status 200 hdr Cache-Control "max-age=300" content-type {kind} '
+        f"file /run/berth/{file} if {{ path /status/{file} }}"
+        for file, kind in _asset_kinds.items()
+    )
+
+
+def _nodes(parts: Sequence[Part]) -> list[str]:
+    return [server.name for part in parts if part.key == nodes for server in part.servers]
 
 
 def _rows(part: Part) -> list[tuple[str, str, str, str]]:
@@ -178,9 +164,30 @@ def _states(parts: Sequence[Part]) -> str:
 
 
 def _backend(part: Part) -> str:
-    lines = [f"backend {part.key}", *(f"    {line}" for line in part.check)]
+    lines = [f"backend {part.key}", *(f"    {line}" for line in (*part.check, *part.lines))]
     lines += [f"    server {server.name} {server.address} {server.options}".rstrip() for server in part.servers]
     return "\n".join(lines) + "\n"
+
+
+def _probes(names: Sequence[str]) -> str:
+    """``/nodes/<name>/ping`` to that node; of one that there is not, it is no page of the web page's."""
+    known = f" !{{ path {' '.join(f'/nodes/{name}/ping' for name in names)} }}" if names else ""
+    lines = [
+        '    http-request return status 404 content-type "text/html; charset=utf-8" file /run/berth/missing.html '
+        f"if {{ path_beg /nodes/ }} {{ path_end /ping }}{known}"
+    ]
+    return "\n".join([*lines, *(f"    use_backend ping-{name} if {{ path /nodes/{name}/ping }}" for name in names)])
+
+
+def _ping(node: str) -> str:
+    """What measures the way to a node: its own answer, and nothing else of it."""
+    return (
+        f"backend ping-{node}\n"
+        "    http-request set-uri /ping\n"
+        # Pages of other gateways measure the way here as well.
+        '    http-response set-header Access-Control-Allow-Origin "*"\n'
+        f"    server {node} {node}:8080 no-check track {nodes}/{node}\n"
+    )
 
 
 def _health(parts: Sequence[Part]) -> str:
@@ -188,15 +195,23 @@ def _health(parts: Sequence[Part]) -> str:
     checks: list[str] = []
     for part in parts:
         count = f"%[nbsrv({part.key})] of {len(part.servers)} up"
-        checks.append(_check(part.key, f"nbsrv({part.key})", part.required, count))
+        checks.append(_check(part.key, f"nbsrv({part.key})", part.required, count, part.title, part.about))
         if part.each:
             checks += [
-                _check(server.name, f"srv_is_up({part.key}/{server.name})", False, part.title)
+                _check(
+                    server.name,
+                    f"srv_is_up({part.key}/{server.name})",
+                    False,
+                    part.title,
+                    f"{part.title} {server.name}",
+                    part.about,
+                )
                 for server in part.servers
             ]
     head = '{"status":"%[var(txn.status)]","live":true,"ready":%[var(txn.ready)],"checks":{'
     return head + ",".join(checks) + "}}\n"
 
 
-def _check(name: str, up: str, required: bool, detail: str) -> str:
-    return f'"{name}":{{"ok":%[{up},iif(true,false)],"required":{json.dumps(required)},"detail":{json.dumps(detail)}}}'
+def _check(name: str, up: str, required: bool, detail: str, title: str, about: str) -> str:
+    texts = ",".join(f'"{key}":{json.dumps(text)}' for key, text in zip(_texts, (detail, title, about), strict=True))
+    return f'"{name}":{{"ok":%[{up},iif(true,false)],"required":{json.dumps(required)},{texts}}}'

@@ -45,6 +45,7 @@ class WireGuardNodeArgs:
 class WireGuardNode(Component):
     """``berth:access:WireGuardNode``: peers are whom the access list names, and reach what ``access.allow`` names."""
 
+    name: str
     public_key: pulumi.Output[str]
     """Made on the node; the private half never leaves its volume."""
     region: str
@@ -66,7 +67,7 @@ class WireGuardNode(Component):
     def __init__(self, name: str, args: WireGuardNodeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("berth:access:WireGuardNode", name, opts)
         node = args.node
-        self.region = node.region
+        self.name, self.region = node.name, node.region
         self.endpoint = node.endpoint or f"{node.bind}:{node.listen_port}"
         self.edge_endpoint = f"{node.name}:{wireguard_port}"
         self.tunnel_address = node_address(args.settings.access.tunnel_subnet)

@@ -9,15 +9,31 @@ import struct
 import bson
 import pytest
 
-from components.haproxy import Part, chain_part, mongodb_part, nodes_part, render
+from components import haproxy
+from components.haproxy import Front
+from components.parts import Part, access_part, chain_part, mongodb_part, nodes_part, web_part
+
+local = Front("http://localhost/")
+secure = Front("https://vpn.example.org/", tls=True)
 
 
 def parts(nodes: int = 1) -> list[Part]:
     return [
         chain_part("http://chain:8545", 31337),
         mongodb_part(["mongo-repl-1"], 27017),
-        nodes_part([f"node-{number}" for number in range(1, nodes + 1)], 8080),
+        *([nodes_part([f"node-{number}" for number in range(1, nodes + 1)], 8080)] if nodes else []),
+        access_part(8080),
+        web_part(8080),
     ]
+
+
+def render(given: list[Part], stack: str, front: Front = local) -> dict[str, str]:
+    return haproxy.render(given, stack, front)
+
+
+def frontend(config: str, name: str) -> list[str]:
+    block = re.split(r"\n(?:frontend|backend) ", config.split(f"\nfrontend {name}\n")[1])[0]
+    return [line.strip() for line in block.splitlines() if line.strip()]
 
 
 def backend(config: str, name: str) -> list[str]:
@@ -27,9 +43,9 @@ def backend(config: str, name: str) -> list[str]:
 
 @pytest.mark.parametrize("nodes", [0, 1, 3])
 def test_no_mark_is_left_in_any_file(nodes: int) -> None:
-    given = parts(nodes) if nodes else parts()[:2]
-    for name, content in render(given, "dev").items():
-        assert not re.search(r"<<\w+>>", content), name
+    for front in (local, secure):
+        for name, content in render(parts(nodes), "dev", front).items():
+            assert not re.search(r"<<\w+>>", content), name
 
 
 def test_log_formats_have_no_stray_percent() -> None:
@@ -49,15 +65,22 @@ def test_health_document_is_json_in_the_services_shape(nodes: int) -> None:
     text = re.sub(r"%\[nbsrv\(\w+\)\] of", "1 of", text)
     document = json.loads(re.sub(r"%\[[^\]]*\]", "true", text))
     assert set(document) == {"status", "live", "ready", "checks"}
-    assert document["checks"]["chain"] == {"ok": True, "required": True, "detail": "1 of 1 up"}
+    assert document["checks"]["chain"] == {
+        "ok": True,
+        "required": True,
+        "detail": "1 of 1 up",
+        "title": "Chain",
+        "about": "Holds the passes: chain 31337.",
+    }
+    assert document["checks"]["access"]["required"] is False
     assert document["checks"]["nodes"]["required"] is True
     assert document["checks"]["node-1"]["required"] is False
-    assert len(document["checks"]) == 3 + nodes
+    assert len(document["checks"]) == 5 + nodes
 
 
 def test_each_node_has_a_row_of_its_own() -> None:
     page = render(parts(2), "dev")["status.html"]
-    assert re.findall(r'data-part="([\w-]+)"', page) == ["chain", "mongodb", "node-1", "node-2"]
+    assert re.findall(r'data-part="([\w-]+)"', page) == ["chain", "mongodb", "node-1", "node-2", "access", "web"]
 
 
 def test_status_fails_only_when_all_servers_of_a_needed_part_are_down() -> None:
@@ -65,7 +88,7 @@ def test_status_fails_only_when_all_servers_of_a_needed_part_are_down() -> None:
     assert "acl up_nodes nbsrv(nodes) ge 1" in config
     assert "acl all_nodes nbsrv(nodes) ge 2" in config
     assert "set-var(txn.status) str(failing) unless up_chain up_mongodb up_nodes" in config
-    assert "set-var(txn.status) str(degraded) unless up_chain up_mongodb all_nodes" in config
+    assert "set-var(txn.status) str(degraded) unless up_chain up_mongodb all_nodes up_access up_web" in config
 
 
 def test_mongodb_is_asked_with_a_valid_wire_message() -> None:
@@ -110,3 +133,55 @@ def test_members_page_is_on_no_published_port() -> None:
     public = config.split("frontend public")[1].split("frontend ")[0]
     assert "members.html" not in public
     assert "bind :8081" not in public
+
+
+def test_without_tls_nothing_is_redirected_and_with_it_everything_but_health() -> None:
+    plain, tls = (frontend(render(parts(), "dev", front)["haproxy.cfg"], "public") for front in (local, secure))
+    assert not [line for line in plain if "redirect" in line or "8443" in line or "Strict-Transport" in line]
+    assert "bind :8443 ssl crt /run/berth/tls.pem alpn h2,http/1.1" in tls
+    assert "http-request redirect prefix https://vpn.example.org code 308 unless { ssl_fc } or { path /health }" in tls
+    assert 'http-after-response set-header Strict-Transport-Security "max-age=31536000"' in tls
+
+
+def test_a_proxy_before_the_gateway_is_believed_to_end_tls() -> None:
+    lines = frontend(render(parts(), "dev", Front("https://vpn.example.org/"))["haproxy.cfg"], "public")
+    assert "http-request set-header X-Forwarded-Proto https" in lines
+    assert not [line for line in lines if "redirect" in line]
+
+
+def test_what_callers_say_of_themselves_goes_before_the_gateway_says_it() -> None:
+    lines = frontend(render(parts(), "dev")["haproxy.cfg"], "public")
+    for header in ("X-Berth- -m beg", "X-Forwarded- -m beg", "Forwarded"):
+        gone = lines.index(f"http-request del-header {header}")
+        assert gone < lines.index("http-request set-header X-Forwarded-For %[src]")
+
+
+def test_each_path_leads_to_its_part() -> None:
+    config = render(parts(2), "dev")["haproxy.cfg"]
+    routes = [line for line in frontend(config, "public") if line.startswith(("use_backend", "default_backend"))]
+    assert routes == [
+        "use_backend ping-node-1 if { path /nodes/node-1/ping }",
+        "use_backend ping-node-2 if { path /nodes/node-2/ping }",
+        "use_backend access if { path_beg /api/access/ }",
+        "default_backend web",
+    ]
+    # Nothing of a node but its ping: the path is set, whatever was asked for.
+    assert "http-request set-uri /ping" in backend(config, "ping-node-2")
+    assert "server node-2 node-2:8080 no-check track nodes/node-2" in backend(config, "ping-node-2")
+
+
+def test_calls_of_the_api_are_counted_and_bounded() -> None:
+    lines = frontend(render(parts(), "dev", Front("http://localhost/", api_per_minute=77))["haproxy.cfg"], "public")
+    counted = lines.index("http-request track-sc0 src table callers if api")
+    (bounded,) = (index for index, line in enumerate(lines) if "status 429" in line)
+    assert counted < bounded
+    assert "if api { sc_http_req_rate(0) gt 77 }" in lines[bounded]
+    document = json.loads(lines[bounded].split("string '")[1].split("'")[0])
+    assert document["status"] == 429
+
+
+def test_the_page_may_ask_the_nodes_where_they_are() -> None:
+    probes = ("http://localhost/nodes/node-1/ping", "https://node-2.example.org:8443/ping")
+    policy = Front("http://localhost/", probe_urls=probes).headers()["Content-Security-Policy"]
+    assert "connect-src 'self' https://node-2.example.org:8443;" in policy
+    assert "unsafe" not in policy

@@ -29,6 +29,7 @@ volume = "docker:index/volume:Volume"
 
 # A renamed token means other URNs, and with them replaced infrastructure: change nothing here lightly.
 tokens = {
+    "berth:access:AccessApi",
     "berth:access:AccessControl",
     "berth:access:Chain",
     "berth:access:Contracts",
@@ -37,6 +38,7 @@ tokens = {
     "berth:platform:Images",
     "berth:platform:MongoDB",
     "berth:platform:Network",
+    "berth:platform:Web",
 }
 dynamic = {
     "pulumi-python:dynamic/berth:Account",

@@ -112,6 +112,12 @@ class Lab:
         address: str = networks[self.network.name]["IPAddress"]
         return address
 
+    @property
+    def network_gateway(self) -> str:
+        """This host's address on the network."""
+        address: str = self.network.attrs["IPAM"]["Config"][0]["Gateway"]
+        return address
+
     def health(self, container: Container) -> str:
         container.reload()
         status: str = container.attrs["State"]["Health"]["Status"]

@@ -89,7 +89,8 @@ class AccessApi(Component):
         """Settings of ``berth.access.api``; what is left out has its default there."""
         access, chain, gateway = args.settings.access, args.settings.chain, args.settings.gateway
         network = networks.get(chain.chain_id)
-        name = pulumi.get_stack() if chain.mode == "local" else _chains.get(chain.chain_id, f"chain {chain.chain_id}")
+        here = f"{pulumi.get_project()} {pulumi.get_stack()}"
+        name = here if chain.mode == "local" else _chains.get(chain.chain_id, f"chain {chain.chain_id}")
         given: dict[str, pulumi.Input[str] | None] = {
             "PORT": str(port),
             "PUBLIC_URL": gateway.url.rstrip("/"),
@@ -104,6 +105,7 @@ class AccessApi(Component):
             "FINALITY": chain.finality,
             "KEY_REGISTRY": args.contracts.key_registry.address,
             "NODE_REGISTRY": args.contracts.node_registry.address,
+            "FROM_BLOCK": str(chain.first_block),
             "NODES": json.dumps(
                 [
                     {

@@ -124,13 +124,9 @@ def web_part(port: int) -> Part:
         check=("option httpchk", "http-check send meth GET uri /health ver HTTP/1.1 hdr Host web"),
         servers=(Server(web, f"{web}:{port}"),),
         required=False,
-        lines=(
-            *(
-                f'http-error status {status} content-type "text/html; charset=utf-8" file /run/berth/away.html'
-                for status in (502, 503, 504)
-            ),
-            "compression algo gzip",
-            "compression type text/html text/css text/javascript application/javascript image/svg+xml",
+        lines=tuple(
+            f'http-error status {status} content-type "text/html; charset=utf-8" file /run/berth/away.html'
+            for status in (502, 503, 504)
         ),
     )
 

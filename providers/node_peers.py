@@ -29,14 +29,18 @@ class NodePeersProvider(ResourceProvider):
         return UpdateResult(_reach(news))
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        """What the node has now: its own digest stands where the declared one was, so the next update repairs it."""
+        """What the node has now: its own digest stands where the declared one was.
+
+        So the next update repairs a node that was changed by hand, and finds one that followed the chain by itself
+        where the program wants it to be.
+        """
         try:
             state = call(props, "GET", "/control/state")
         except Later:
             # A node that is down or gone is for the update to repair; a refresh has to get past it.
             found = {**props, "digest": _unanswered, "drift": _no_drift}
         else:
-            found = {**props, "digest": state["actual"]["digest"], **_outputs(state)}
+            found = {**props, **_found(props, state)}
         return ReadResult(id_, found, {key: found.get(key) for key in _inputs})
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
@@ -48,6 +52,19 @@ def _reach(props: Mapping[str, Any]) -> dict[str, Any]:
     wanted = {"digest": props["digest"], "block": _block(props["block"])}
     state = patiently(lambda: call(props, "PUT", "/control/list", wanted))
     return {**{key: props[key] for key in _inputs}, **_outputs(state), "newer": bool(state.get("newer"))}
+
+
+def _found(props: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
+    applied, outputs = state["applied"], _outputs(state)
+    digest = state["actual"]["digest"]
+    if applied and outputs["drift"] == _no_drift:
+        # A node that takes access away sooner than it gives it has a list that no block alone has.
+        ahead = "removalBlock" in applied and applied["block"]["number"] >= _block(props["block"])["number"]
+        digest = props["digest"] if ahead else applied["digest"]
+    if digest == props["digest"] and props.get("appliedBlock"):
+        # A node that follows reads the same list again and again: that is no news.
+        outputs["appliedBlock"] = props["appliedBlock"]
+    return {"digest": digest, **outputs}
 
 
 def _block(block: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,7 +84,8 @@ def _outputs(state: Mapping[str, Any]) -> dict[str, Any]:
 class NodePeers(Resource, module="berth", name="NodePeers"):
     """``peers`` (count), ``appliedBlock``, and ``drift`` as a refresh found it.
 
-    ``newer`` is true where the node already had the list of a later block, which is success.
+    ``newer`` is true where the node already had the list of a later block, which is success: nodes that follow
+    the chain do.
     """
 
     digest: pulumi.Output[str]

@@ -75,6 +75,8 @@ class ChainSettings(Section):
     """Which block counts."""
     removal_finality: Finality | None = None
     """Which block counts for taking access away, if that is to be sooner; as `finality` where absent."""
+    first_block: Annotated[int, Field(ge=0), Allowed("a block number, a whole number from 0")] = 0
+    """Before the contracts were deployed: where the access API starts to look for their events."""
     deployer_key: PrivateKey | None = None
     """Signs the deployment of the contracts; may be absent in a preview."""
 

@@ -33,11 +33,16 @@ def test_the_page_and_the_health_behind_the_gateway(pulumi: Pulumi) -> None:
     for url in ("http://127.0.0.1:18380", "http://127.0.0.1:18381"):
         health = httpx.get(f"{url}/health", timeout=10)
         assert health.status_code == 200, health.text
-        assert set(health.json()["checks"]) == {"chain", "mongodb", "nodes", "node-1"}, health.text
+        parts = {"chain", "mongodb", "nodes", "node-1", "node-2", "access", "web"}
+        assert set(health.json()["checks"]) == parts, health.text
+        assert health.json()["status"] == "ok", health.text
+        status = httpx.get(f"{url}/status", timeout=10)
+        assert status.status_code == 200
+        for part in ("MongoDB", "node-2", "Access API"):
+            assert part in status.text
         page = httpx.get(url, timeout=10)
-        assert page.status_code == 200
-        for part in ("MongoDB", "node-1"):
-            assert part in page.text
+        assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        assert '<script type="module"' in page.text
         assert httpx.get(f"{url}/nowhere", timeout=10).status_code == 404
 
 

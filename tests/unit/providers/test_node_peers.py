@@ -124,6 +124,40 @@ def test_a_refresh_of_a_node_as_declared_changes_nothing(node: FakeNode) -> None
     assert found.outs == outs
 
 
+def following(number: int, found: str = digest, **changes: Any) -> dict[str, Any]:
+    """The state of a node that follows the chain by itself and has got to that block."""
+    applied = {"digest": found, "block": {"number": number, "hash": "0x" + "b" * 64}, "receipt": {}, **changes}
+    return state(mode="follow", applied=applied, actual={"digest": found, "peers": 3})
+
+
+def test_blocks_alone_are_no_news_of_a_node_that_follows(node: FakeNode) -> None:
+    outs = NodePeersProvider().create(node.props).outs
+    assert outs is not None
+    node.answers = [(200, following(1000))]
+    found = NodePeersProvider().read("peers-node-1", outs)
+    assert (found.inputs, found.outs) == (node.props, outs)
+
+
+def test_a_refresh_shows_what_a_node_did_by_itself(node: FakeNode) -> None:
+    outs = NodePeersProvider().create(node.props).outs
+    assert outs is not None
+    node.answers = [(200, following(1000, drifted))]
+    found = NodePeersProvider().read("peers-node-1", outs)
+    assert found.inputs == {**node.props, "digest": drifted}
+    assert found.outs is not None
+    assert found.outs["appliedBlock"]["number"] == 1000
+
+
+def test_a_list_between_two_blocks_counts_as_the_declared_one_from_its_block_on(node: FakeNode) -> None:
+    outs = NodePeersProvider().create(node.props).outs
+    assert outs is not None
+    removal = {"number": 12, "hash": "0x" + "c" * 64}
+    for number, expected in ((7, digest), (9, digest), (6, drifted)):
+        node.answers = [(200, following(number, drifted, removalBlock=removal))]
+        found = NodePeersProvider().read("peers-node-1", outs)
+        assert (found.inputs or {})["digest"] == expected, number
+
+
 def test_a_refresh_gets_past_a_node_that_is_down(node: FakeNode) -> None:
     node.server.server_close()
     found = NodePeersProvider().read("peers-node-1", node.props)

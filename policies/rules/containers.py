@@ -61,6 +61,17 @@ def _capability(name: str) -> str:
     return name.upper().removeprefix("CAP_")
 
 
+def root(subject: Subject) -> Iterator[str]:
+    """A service that is broken into is then nobody; what has to be root is named in the settings."""
+    if subject.type != container or any(subject.within(component) for component in subject.setting("allowed")):
+        return
+    user = str(subject.get("user", "")).partition(":")[0]
+    if user in ("", "0", "root"):
+        yield f"{subject.name} runs as root: give it a user of its own"
+    if any(_capability(each) == "NET_ADMIN" for each in items(get(subject.get("capabilities", {}), "adds"))):
+        yield f"{subject.name} may change the network (NET_ADMIN), which only a WireGuard node needs"
+
+
 def memory(subject: Subject) -> Iterator[str]:
     if subject.type == container and subject.get("memory", 0) <= 0:
         yield f"{subject.name} may take all of the host's memory: give it a limit"
@@ -97,6 +108,12 @@ policies: Final = [
         "Containers drop all capabilities but those that they need.",
         capabilities,
         settings={"allowed": names("CAP_NET_ADMIN")},
+    ),
+    policy(
+        "no-root",
+        "Only WireGuard nodes are root, and change the network.",
+        root,
+        settings={"allowed": names("berth:access:WireGuardNode")},
     ),
     policy("memory-limit", "Containers have a memory limit.", memory),
     policy("restart-policy", "Services are restarted.", restart, advisory=True),

@@ -8,6 +8,9 @@ from typing import Final
 
 from .subject import Subject, container, get, names, policy
 
+_node: Final = "berth:access:WireGuardNode"
+_gateway: Final = "berth:platform:Gateway"
+_tls: Final = "tls.pem"
 _everywhere: Final = ("", "0.0.0.0", "::", "[::]")
 
 
@@ -27,7 +30,43 @@ def published_ports(subject: Subject) -> Iterator[str]:
         yield f"{subject.name} publishes {number} on {where}: allowed is {', '.join(addresses)}"
 
 
+def node_control(subject: Subject) -> Iterator[str]:
+    """Who reaches a node's control port and has its token decides who its peers are."""
+    if subject.type != container or not subject.within(_node):
+        return
+    for port in subject.items("ports"):
+        address = get(port, "ip", "")
+        if get(port, "protocol", "tcp") != "udp" and not _is_loopback(address):
+            yield (
+                f"{subject.name} publishes its control port on {address or 'every address'}: it must be 127.0.0.1; "
+                "only WireGuard's UDP port is for others"
+            )
+
+
+def tls(subject: Subject) -> Iterator[str]:
+    """Without TLS browsers give the page neither wallets nor keys, and passwords and sessions are in the open."""
+    if subject.type != container or not subject.within(_gateway):
+        return
+    files = [str(get(each, "file", "")).rpartition("/")[2] for each in subject.items("uploads")]
+    if not files or _tls in files:
+        return  # without any, they are not known yet
+    for port in subject.items("ports"):
+        address = get(port, "ip", "")
+        if not _is_loopback(address):
+            yield (
+                f"{subject.name} is published on {address or 'every address'} without TLS: set berth:gateway.tls, or "
+                "bind it to 127.0.0.1"
+            )
+            return
+
+
+def _is_loopback(address: str) -> bool:
+    return address.startswith("127.") or address in ("::1", "[::1]")
+
+
 policies: Final = [
+    policy("node-control", "Nodes publish their control ports on loopback only.", node_control),
+    policy("tls", "What is reachable from outside has TLS.", tls),
     policy(
         "published-ports",
         "Only the gateway and the WireGuard nodes are reachable from outside.",

@@ -11,7 +11,7 @@ from pulumi_policy import EnforcementLevel, ResourceValidationArgs, ResourceVali
 from .subject import Subject, container, names, policy
 
 _variable: Final = re.compile(r"(^|_)(KEY|TOKEN|PASSWORD|SECRET)$", re.IGNORECASE)
-_file: Final = re.compile(r"(^|[-_.])(key|keyfile|token|password|secret)s?$", re.IGNORECASE)
+_file: Final = re.compile(r"(^|[-_.])(key|keyfile|token|password|secret|pem)s?$", re.IGNORECASE)
 
 
 def plain_secrets(subject: Subject) -> Iterator[str]:

@@ -36,6 +36,10 @@ class Subject:
     def stack(self) -> str:
         return self.urn.split("::")[0].rpartition(":")[2]
 
+    def within(self, component: str) -> bool:
+        """Whether it belongs to a component of that type token, directly or further down."""
+        return component in self.urn.split("::")[2].split("$")[:-1]
+
     def get(self, key: str, default: Any = None) -> Any:
         """A property; what is unknown in a preview counts as missing, and is looked at again by `up`."""
         return get(self.props, key, default)

@@ -21,13 +21,20 @@ rules: dict[str, Rule] = {
     "memory-limit": containers.memory,
     "restart-policy": containers.restart,
     "pinned-images": containers.pinned,
+    "no-root": containers.root,
     "published-ports": network.published_ports,
+    "node-control": network.node_control,
+    "tls": network.tls,
 }
 digest = "sha256:" + "0" * 64
 
 
-def urn(stack: str, type: str, name: str) -> str:
-    return f"urn:pulumi:{stack}::berth::berth:platform:Gateway${type}::{name}"
+gateway = "berth:platform:Gateway"
+node = "berth:access:WireGuardNode"
+
+
+def urn(stack: str, type: str, name: str, component: str = gateway) -> str:
+    return f"urn:pulumi:{stack}::berth::{component}${type}::{name}"
 
 
 def objections(
@@ -37,13 +44,14 @@ def objections(
     type: str = subject.container,
     name: str = "web",
     stack: str = "prod",
+    component: str = gateway,
     **settings: Any,
 ) -> list[str]:
     """What a rule says, with the policy's own defaults unless ``settings`` say otherwise."""
     schema = by_name[policy].config_schema
     config = {key: each["default"] for key, each in (schema.properties if schema else {}).items()} | settings
     seen = unknown_checking_proxy(props)
-    return list(rules[policy](Subject(type, name, urn(stack, type, name), seen, config)))
+    return list(rules[policy](Subject(type, name, urn(stack, type, name, component), seen, config)))
 
 
 @pytest.mark.parametrize(
@@ -117,6 +125,55 @@ def test_settings_widen_a_rule() -> None:
     assert objections("published-ports", ports, addresses=["192.0.2.1"]) == []
 
 
+@pytest.mark.parametrize(
+    ("component", "ports", "count"),
+    [
+        (node, [{"external": 18080, "ip": "127.0.0.1"}, {"external": 51820, "ip": "0.0.0.0", "protocol": "udp"}], 0),
+        (node, [{"external": 18080, "ip": "0.0.0.0", "protocol": "tcp"}], 1),
+        (node, [{"external": 18080}], 1),
+        (f"berth:access:Plane${node}", [{"external": 18080, "ip": "192.0.2.1"}], 1),
+        (gateway, [{"external": 80}], 0),
+    ],
+)
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_a_nodes_control_port_is_for_this_host_alone(
+    stack: str, component: str, ports: list[dict[str, Any]], count: int
+) -> None:
+    assert len(objections("node-control", {"ports": ports}, stack=stack, component=component)) == count
+
+
+@pytest.mark.parametrize(
+    ("component", "address", "files", "count"),
+    [
+        (gateway, "127.0.0.1", ["haproxy.cfg"], 0),
+        (gateway, "0.0.0.0", ["haproxy.cfg"], 1),
+        (gateway, "", ["haproxy.cfg"], 1),
+        (gateway, "0.0.0.0", ["haproxy.cfg", "tls.pem"], 0),
+        (node, "0.0.0.0", ["control-token"], 0),
+    ],
+)
+def test_what_is_reachable_from_outside_has_tls(component: str, address: str, files: list[str], count: int) -> None:
+    props = {
+        "ports": [{"external": 80, "ip": address}, {"external": 8080, "ip": address}],
+        "uploads": [{"file": f"/run/berth/{file}", "content": "x"} for file in files],
+    }
+    assert len(objections("tls", props, component=component)) == count
+
+
+@pytest.mark.parametrize(
+    ("component", "props", "count"),
+    [
+        (gateway, {"user": "1001:1001"}, 0),
+        (gateway, {"user": "0:0"}, 1),
+        (gateway, {}, 1),
+        (gateway, {"user": "1001", "capabilities": {"adds": ["CAP_NET_ADMIN"]}}, 1),
+        (node, {"user": "0:0", "capabilities": {"adds": ["CAP_NET_ADMIN"]}}, 0),
+    ],
+)
+def test_only_nodes_are_root_and_change_the_network(component: str, props: dict[str, Any], count: int) -> None:
+    assert len(objections("no-root", props, component=component)) == count
+
+
 @pytest.mark.parametrize("name", ["gateway", "node-1", "node-22"])
 def test_gateway_and_nodes_are_open(name: str) -> None:
     assert objections("published-ports", {"ports": [{"external": 80, "ip": "0.0.0.0"}]}, name=name) == []
@@ -152,7 +209,9 @@ def test_other_resources_are_left_alone() -> None:
         assert objections(policy, {"envs": ["A_KEY=x"], "privileged": True}, type="berth:platform:Gateway") == []
 
 
-@pytest.mark.parametrize("name", ["mongo.key", "root-password", "control-token", "a/b/tls.key", "TOKENS"])
+@pytest.mark.parametrize(
+    "name", ["mongo.key", "root-password", "control-token", "account-key", "tls.pem", "a/b/tls.key", "TOKENS"]
+)
 def test_names_of_secret_files(name: str) -> None:
     assert secrets.names_secret(f"/run/berth/{name}")
 

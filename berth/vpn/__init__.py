@@ -7,6 +7,8 @@
 ``uapi``       the control socket of a wireguard-go
 ``wireguard``  reads and changes the peers of an interface, through ``wg`` or the control socket
 ``fingerprint``  one hash over all peers, that follows each change
+``audit``      whether all peers are those that should be there, now and then and after each change
+``heal``       puts interface, WireGuard and firewall back, and calls who had a session
 ``reconcile``  desired peers in, a transaction with read-back out
 ``firewall``   what peers may reach, by nftables
 ``store``      the last good list and the receipts, on the node's volume

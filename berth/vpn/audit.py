@@ -1,0 +1,144 @@
+"""Whether all peers of the interface are those that should be there, looked at after every change and now and then.
+
+A change is read back by key alone (:func:`berth.vpn.reconcile.apply_changes`); this finds what nobody asked for.
+It compares two fingerprints: of the interface, taken by another process, and of what should be there, kept up with
+each change.  So it takes this interpreter next to no time, whatever the number of peers.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
+
+from berth.access.diff import Changes
+from berth.access.tunnel import Subnets
+from berth.kit.logging import get_logger
+from berth.vpn.errors import NodeError
+from berth.vpn.fingerprint import Fingerprint
+
+_settle: Final = 0.1  # seconds until a difference is looked at again: a change may be under way
+_between: Final = 0.7  # seconds at least from one audit to the next, or many changes would mean as many audits
+_join: Final = 5.0
+
+
+class Fingerprinted(Protocol):
+    """What :class:`~berth.vpn.wireguard.WireGuard` offers here."""
+
+    def fingerprint(self) -> str: ...
+
+
+class Wanted:
+    """The peers that should be there; safe to call from several threads."""
+
+    def __init__(self, subnets: Subnets) -> None:
+        self._subnets = subnets
+        self._lock = threading.Lock()
+        self._fingerprint = Fingerprint()
+        self._generation = 0
+
+    def reset(self, peers: Mapping[str, str]) -> None:
+        """These (key -> address) and no others."""
+        fresh = Fingerprint()
+        for key, address in peers.items():
+            fresh.put(key, self._subnets.allowed(address))
+        with self._lock:
+            self._fingerprint = fresh
+            self._generation += 1
+
+    def change(self, changes: Changes) -> None:
+        """What was there with these changes; O(1) for each of them."""
+        with self._lock:
+            for key in changes.remove:
+                self._fingerprint.remove(key)
+            for key, address in {**changes.move, **changes.add}.items():
+                self._fingerprint.put(key, self._subnets.allowed(address))
+            self._generation += 1
+
+    def snapshot(self) -> tuple[int, str]:
+        """A number that grows with each change, and the fingerprint."""
+        with self._lock:
+            return self._generation, self._fingerprint.hex()
+
+
+class Auditor:
+    """Compares in a thread of its own, and has ``repair`` (told why) called where the peers are not as they should be.
+
+    ``every``: seconds from one audit to the next where nothing changes; within one second of :meth:`poke`.
+    """
+
+    def __init__(self, peers: Fingerprinted, wanted: Wanted, repair: Callable[[str], None], every: float = 2.0) -> None:
+        self._peers, self._wanted, self._repair, self._every = peers, wanted, repair, every
+        self._poked, self._stop = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
+        self._fault = ""
+        self.seconds = 0.0
+        """How long the last audit took."""
+        self.count = 0
+        """How many there were."""
+        self.differences = 0
+        """How many found the peers changed."""
+        self._log = get_logger("audit")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread, and waits for it."""
+        self._stop.set()
+        self._poked.set()
+        if self._thread.is_alive():
+            self._thread.join(_join)
+
+    def poke(self) -> None:
+        """Something changed: audit soon."""
+        self._poked.set()
+
+    def check(self) -> str:
+        """For health reports; NodeError where the peers could not be audited."""
+        if self._fault:
+            raise NodeError(f"the peers cannot be audited: {self._fault}")
+        return f"{self.count} audits, the last took {self.seconds * 1000:.0f} ms"
+
+    def audit(self) -> bool:
+        """Once: whether the peers were as they should be.  Repairs them where they were not, twice in a row."""
+        seen = self._differs()
+        if seen is None:
+            return True
+        # A change that is under way, or was made meanwhile, is none made by hand.
+        if self._stop.wait(_settle):
+            return True
+        again = self._differs()
+        if again is None or again != seen:
+            self.poke()
+            return True
+        self.differences += 1
+        self._repair("the peers were changed by someone else")
+        return False
+
+    def _differs(self) -> tuple[int, str] | None:
+        """The generation and what the interface has, where that is not what it should have; None where it is."""
+        generation, wanted = self._wanted.snapshot()
+        started = time.perf_counter()
+        found = self._peers.fingerprint()
+        self.seconds, self.count = time.perf_counter() - started, self.count + 1
+        if self._wanted.snapshot()[0] != generation:
+            self.poke()
+            return None
+        return (generation, found) if found != wanted else None
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.audit()
+            except NodeError as error:
+                if not self._fault:
+                    self._log.warning("the peers cannot be audited", reason=str(error))
+                self._fault = str(error)
+            else:
+                self._fault = ""
+            if self._stop.wait(_between):
+                return
+            self._poked.wait(max(self._every - _between, 0))
+            self._poked.clear()

@@ -10,7 +10,7 @@ from typing import Final
 import pulumi
 import pulumi_docker as docker
 
-from berth.access.tunnel import node_address
+from berth.access.tunnel import Subnets, node_address
 from berth.chain.accounts import address_of
 from components.base import Component, Limits, files_directory
 from components.chain import Chain
@@ -133,6 +133,7 @@ class AccessApi(Component):
 def routes(access: AccessSettings, network: Network) -> tuple[str, ...]:
     """What clients send into the tunnel, as CIDR blocks: the node itself, and what it lets them reach."""
     targets = [target.rpartition("/")[0].partition(":")[0] for target in network.targets(access.allow)]
-    blocks = [f"{node_address(access.tunnel_subnet)}/32"]
+    node = node_address(access.tunnel_subnet)
+    blocks = list(Subnets(access.tunnel_subnet, access.tunnel_subnet6).allowed(node))
     blocks += [target if "/" in target else f"{target}/32" for target in targets]
     return tuple(dict.fromkeys(blocks))

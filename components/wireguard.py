@@ -190,7 +190,8 @@ class WireGuardNode(Component):
         sysctls = {"net.ipv4.ip_forward": "1", "net.ipv4.conf.all.rp_filter": "1"}
         if args.settings.access.tunnel_subnet6 is not None:
             # Docker turns IPv6 off in a network namespace without an IPv6 network.
-            sysctls |= {"net.ipv6.conf.all.disable_ipv6": "0", "net.ipv6.conf.default.disable_ipv6": "0"}
+            sysctls |= {f"net.ipv6.conf.{which}.disable_ipv6": "0" for which in ("all", "default")}
+            sysctls["net.ipv6.conf.all.forwarding"] = "1"
         return self.container(
             node.name,
             image=self.node_image,

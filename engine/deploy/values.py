@@ -43,7 +43,7 @@ def _from_value(value: struct_pb2.Value, path: str, found: set[str]) -> Any:
             return UNKNOWN if value.string_value == unknown_token else value.string_value
         case "number_value":
             number = value.number_value
-            return int(number) if number.is_integer() else number
+            return int(number) if number.is_integer() and abs(number) < 1e21 else number
         case "bool_value":
             return value.bool_value
         case "struct_value":

@@ -78,7 +78,7 @@ def _phases(text: str, errors: str, only_refresh: bool) -> list[dict[str, Any]]:
     phases: list[dict[str, Any]] = []
     steps: list[str] = []
     refreshing: set[str] = set()
-    for line in text.splitlines():
+    for line in text.split("\n"):  # there are other characters that Python takes for the end of a line
         if not line.startswith("{"):
             continue
         event = json.loads(line)

@@ -28,6 +28,7 @@ def thing(name: str, type: str = "pulumi-python:dynamic/test:Thing", stack: str 
 
 up, destroy, refresh = "up --yes --skip-preview", "destroy --yes --skip-preview", "refresh --yes --skip-preview"
 volume = "berth-test-matrix"
+on_docker = ("docker",)
 drifted = {"a-1": {"label": "a", "size": 7}, "b-1": None}
 
 scenarios: dict[str, list[Run]] = {
@@ -125,6 +126,36 @@ scenarios: dict[str, list[Run]] = {
         Run("preview --save-plan plan.json", 5),
         Run(f"{up} --plan plan.json", 6, says=("violates plan", "protect changed")),
         Run(f"{up} --plan plan.json", 5),
+    ],
+    "changes": [
+        Run(up),
+        Run("preview", 2),
+        Run(up, 2),
+        Run(up, 2),
+        Run(up, 3),
+        Run("destroy --preview-only", 3),
+        Run(destroy, 3),
+    ],
+    "again": [
+        Run(up),
+        Run(up, 2, says=("no way",)),
+        Run("preview", 3),
+        Run(up, 3),
+        Run(up, 4, world={"stuck": {}}, says=("it is stuck",)),
+        Run(up, 4, world={"stuck": None}),
+        Run(up, 5, says=("Duplicate resource URN",)),
+        Run(destroy, 4),
+    ],
+    "drift": [
+        Run(up),
+        Run("refresh --preview-only", world={"b-1": {"label": "b", "size": 7}}),
+        Run(refresh, world={"c-1": {"label": "c", "size": 8}}),
+        Run("preview"),
+        Run("preview", 7),
+        Run(up),
+        Run("preview --refresh", world={"a-1": {"label": "a", "size": 5}}),
+        Run("up --yes --skip-preview --refresh"),
+        Run("destroy --yes --refresh", world={"b-1": None}),
     ],
     "expect": [
         Run(f"{up} --expect-no-changes", says=("no changes were expected",)),

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.engine.matrix.play import play
-from tests.engine.matrix.scenarios import scenarios
+from tests.engine.matrix.scenarios import on_docker, scenarios
 
 expected = Path(__file__).with_name("expected")
 Played = dict[str, Future[list[dict[str, Any]]]]
@@ -41,7 +41,7 @@ def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.mark.timeout(600)  # it waits for those before it, too
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.docker if name == "docker" else ()) for name in scenarios]
+    "name", [pytest.param(name, marks=pytest.mark.docker if name in on_docker else ()) for name in scenarios]
 )
 def test_as_the_real_cli(name: str, played: Played, request: pytest.FixtureRequest) -> None:
     result = played[name].result()

@@ -3,10 +3,12 @@
 import pulumi
 from things import Opts, Thing, version
 
-if version == 4:
-    Thing("more")
+first = [Thing("more")] if version == 4 else None  # before all else, so that what is done by then is not chance
 a = Thing(
-    "a", size={3: 7}.get(version, min(version, 2)), kind="x" if version < 5 else "y", opts=Opts(protect=version == 6)
+    "a",
+    size={3: 7}.get(version, min(version, 2)),
+    kind="x" if version < 5 else "y",
+    opts=Opts(protect=version == 6, depends_on=first),
 )
 secret = pulumi.Output.secret("hush" if version < 5 else "hushed")
 b = Thing("b", text=a.made, secret=secret, opts=Opts(ignore_changes=["size"]))

@@ -74,6 +74,27 @@ class Thing(Resource, module="test", name="Thing"):
         )
 
 
+class TellingProvider(ThingProvider):
+    """Says what the inputs would have to be for what it found to be wanted."""
+
+    def read(self, id, props):
+        found = super().read(id, props)
+        if found.id:
+            found.inputs = {key: value for key, value in found.outs.items() if key in plain(props)}
+            found.inputs |= {"made": None, "serial": None}
+        return found
+
+
+class Telling(Resource, module="test", name="Telling"):
+    made: pulumi.Output[str]
+    size: pulumi.Output[int]
+
+    def __init__(self, name, opts=None, **props):
+        super().__init__(
+            TellingProvider(), name, {"label": name, "size": None, **props, "made": None, "serial": None}, opts
+        )
+
+
 class Other(Resource, module="test", name="Other"):
     """The same with another type."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -22,6 +23,7 @@ from berth.vpn.errors import CommandFailed, NodeError
 Implementation = Literal["kernel", "wireguard-go", "wireguard-go (Debian)"]
 
 _start_limit: Final = 5.0  # seconds
+_answer_limit: Final = 3.0  # seconds; a wireguard-go that does not say who it is within them hangs
 _poll: Final = 0.01
 
 
@@ -41,7 +43,7 @@ class Interface:
     ) -> None:
         self.name, self.addresses, self.port, self.mtu = name, tuple(addresses), port, mtu
         self._private_key, self._public_key, self._run = private_key, public_key, run
-        self._socket = socket or uapi.Uapi(name)
+        self._socket = socket or uapi.Uapi(name, seconds=_answer_limit)
         self._process: subprocess.Popen[str] | None = None
         self.implementation: Implementation | None = None
         """What carries the tunnel; None before there was an interface."""
@@ -54,13 +56,18 @@ class Interface:
         created = False
         try:
             self.check()
+            identity = self._identity()
         except NodeError as finding:
             if self.implementation:
                 self._log.warning("interface is made anew", reason=str(finding))
             self.remove()
             self._create()
-            created = True
-        if created or self._identity() != (self._public_key, self.port):
+            created, identity = True, ("", 0)
+        if self.implementation is None:
+            # It outlived the agent before us, and its peers kept their sessions.
+            self._recognize()
+            self._log.info("interface is taken over", interface=self.name, implementation=self.implementation)
+        if identity != (self._public_key, self.port):
             self._run(["wg", "set", self.name, "listen-port", str(self.port), "private-key", str(self._private_key)])
         if created or self._settings_amiss():
             self._configure()
@@ -105,6 +112,9 @@ class Interface:
                 self._process.kill()
                 self._process.wait()
             self._process = None
+        elif process := self._socket.process():
+            os.kill(process, signal.SIGKILL)
+        self._socket.path.unlink(missing_ok=True)
         if Path(f"/sys/class/net/{self.name}").exists():
             self._run(["ip", "link", "delete", "dev", self.name])
 
@@ -150,13 +160,19 @@ class Interface:
     def _create(self) -> None:
         try:
             self._run(["ip", "link", "add", "dev", self.name, "type", "wireguard"])
-            self.implementation, self.version = "kernel", os.uname().release
+            self._recognize()
         except CommandFailed as refused:
             self._log.info("kernel has no WireGuard, starting wireguard-go", reason=str(refused))
             self._start_userspace()
-            ours = self._socket.version()
-            self.implementation = "wireguard-go" if ours else "wireguard-go (Debian)"
-            self.version = ours or self._run(["wireguard-go", "--version"]).partition("\n")[0].rpartition(" ")[2]
+            self._recognize()
+
+    def _recognize(self) -> None:
+        if not self._socket.present():
+            self.implementation, self.version = "kernel", os.uname().release
+            return
+        ours = self._socket.version()
+        self.implementation = "wireguard-go" if ours else "wireguard-go (Debian)"
+        self.version = ours or self._run(["wireguard-go", "--version"]).partition("\n")[0].rpartition(" ")[2]
 
     def _start_userspace(self) -> None:
         if not Path("/dev/net/tun").exists():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import socket
+import struct
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from berth.vpn.errors import CommandFailed, Unreadable
 from berth.vpn.peer import Peer
 
 folder: Final = Path("/var/run/wireguard")
+_credentials: Final = struct.Struct("3i")  # process, user, group
 _chunk: Final = 1 << 20
 _identity: Final = re.compile(r"version=.*\npublic_key=(?P<key>[0-9a-f]{64})\nlisten_port=(?P<port>[0-9]{1,5})\n")
 _no_preshared: Final = "0" * 64
@@ -29,8 +31,8 @@ _single: Final = {
 class Uapi:
     """The socket of interface ``name``."""
 
-    def __init__(self, name: str, sockets: Path = folder) -> None:
-        self.path = sockets / f"{name}.sock"
+    def __init__(self, name: str, sockets: Path = folder, seconds: float = time_limit) -> None:
+        self.path, self._seconds = sockets / f"{name}.sock", seconds
         self._ours: tuple[int, bool] | None = None
 
     def present(self) -> bool:
@@ -59,6 +61,17 @@ class Uapi:
             raise Unreadable("wireguard-go's answer to `device` is not one")
         return base64_key(found["key"]), int(found["port"])
 
+    def process(self) -> int:
+        """The id of the process that listens; 0 where none does."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            try:
+                connection.connect(str(self.path))
+            except OSError:
+                return 0
+            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _credentials.size)
+        pid: int = _credentials.unpack(credentials)[0]
+        return pid
+
     def set(self, lines: Iterable[str]) -> None:
         """One configuration; CommandFailed where it was refused, perhaps half-way."""
         _result(self._exchange("\n".join(["set=1", *lines]) + "\n\n"), "change", CommandFailed)
@@ -70,7 +83,7 @@ class Uapi:
     def _exchange(self, request: str) -> str:
         """The answer up to its end, or what there was of it when the connection ended."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(time_limit)
+            connection.settimeout(self._seconds)
             try:
                 connection.connect(str(self.path))
                 connection.sendall(request.encode())
@@ -81,7 +94,7 @@ class Uapi:
                         break
                     received += part
             except TimeoutError:
-                raise CommandFailed(f"wireguard-go did not answer at {self.path} within {time_limit:g} s") from None
+                raise CommandFailed(f"wireguard-go did not answer at {self.path} within {self._seconds:g} s") from None
             except OSError as error:
                 raise CommandFailed(f"wireguard-go cannot be reached at {self.path}: {error}") from None
         return received.decode("ascii", "replace")

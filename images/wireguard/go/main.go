@@ -101,6 +101,8 @@ func serve(name string) error {
 	defer listener.Close()
 	ended := make(chan error, 1)
 	go accept(listener, made, ended)
+	// Who reads what it says may be killed; it goes on for the peers.
+	signal.Ignore(unix.SIGPIPE)
 	told := make(chan os.Signal, 1)
 	signal.Notify(told, unix.SIGTERM, os.Interrupt)
 	select {

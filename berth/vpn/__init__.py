@@ -10,6 +10,8 @@
 ``audit``      whether all peers are those that should be there, now and then and after each change
 ``heal``       puts interface, WireGuard and firewall back, and calls who had a session
 ``reconcile``  desired peers in, a transaction with read-back out
+``supervise``  process 1: starts the agent anew where it is killed, and WireGuard lives on
+``target``     what peers may reach, as the setting spells it
 ``firewall``   what peers may reach, by nftables
 ``store``      the last good list and the receipts, on the node's volume
 ``agent``      owns the applied list, reads the chain, refuses what it cannot reproduce

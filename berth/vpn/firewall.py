@@ -10,18 +10,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
 from berth.vpn.command import Runner
 from berth.vpn.errors import NodeError
-from berth.vpn.settings import Target
+from berth.vpn.target import Target, never
 
 table = "inet berth"
 
 
 @dataclass(frozen=True)
 class Policy:
-    """``subnet``: the tunnel's.  ``sources``: who may call ``control_port`` (never through the tunnel)."""
+    """``subnet``, ``subnet6``: the tunnel's (no IPv6 without the latter); ``address``, ``address6``: the node's there.
+
+    ``sources``: who may call ``control_port`` (never through the tunnel).
+    """
 
     interface: str
     subnet: IPv4Network
@@ -30,36 +33,18 @@ class Policy:
     control_port: int
     targets: tuple[Target, ...]
     sources: tuple[IPv4Network, ...]
+    subnet6: IPv6Network | None = None
+    address6: str = ""
 
 
 def render(policy: Policy, gateways: Iterable[str]) -> str:
     """The rules as one nft transaction: the old table goes and the new one comes at once, with no gap between."""
     tunnel = f'iifname "{policy.interface}"'
-    elsewhere = f'iifname != {{ "lo", "{policy.interface}" }}'
-    control = sorted({*gateways, *map(str, policy.sources)})
-    allowed = [f'{tunnel} oifname != "{policy.interface}" {_match(target)} accept' for target in policy.targets]
-    callers = [f"ip saddr {{ {', '.join(control)} }} tcp dport {policy.control_port} accept"] if control else []
+    # A target of a family that the tunnel does not carry would be a rule that nothing ever meets.
+    targets = [target for target in policy.targets if policy.subnet6 or target.network.version == 4]
     chains = {
-        # Before routing and before connections are known, so that no established flow lets a forged packet in.
-        "prerouting": [
-            "type filter hook prerouting priority -300; policy accept;",
-            f"{tunnel} ip saddr != {policy.subnet} drop",
-            f"{tunnel} ip saddr {policy.address} drop",
-            f"{tunnel} meta nfproto != ipv4 drop",
-            # The tunnel's addresses live in the tunnel only; replies to masqueraded packets are not theirs yet here.
-            f"{elsewhere} ip saddr {policy.subnet} drop",
-            f"{elsewhere} ip daddr {policy.subnet} drop",
-        ],
-        "input": [
-            "type filter hook input priority 0; policy drop;",
-            'iifname "lo" accept',
-            f"{tunnel} ip daddr {policy.address} icmp type echo-request accept",
-            f"{tunnel} drop",
-            "ct state established,related accept",
-            f"udp dport {policy.listen_port} accept",
-            "icmp type echo-request accept",
-            *callers,
-        ],
+        "prerouting": _prerouting(policy),
+        "input": _input(policy, sorted({*gateways, *map(str, policy.sources)})),
         "forward": [
             "type filter hook forward priority 0; policy drop;",
             # Before anything is accepted: replies between peers are no better than requests.
@@ -67,12 +52,12 @@ def render(policy: Policy, gateways: Iterable[str]) -> str:
             # Paths inside have a larger MTU than the tunnel, and path MTU discovery is often filtered.
             "tcp flags syn tcp option maxseg size set rt mtu",
             "ct state established,related accept",
-            *allowed,
+            *(f'{tunnel} oifname != "{policy.interface}" {_match(target)} accept' for target in targets),
         ],
         "postrouting": [
             "type nat hook postrouting priority 100; policy accept;",
             # Machines inside need no route to the tunnel.
-            f'oifname != "{policy.interface}" ip saddr {policy.subnet} masquerade',
+            *(f'oifname != "{policy.interface}" {source} masquerade' for source in _from_tunnel(policy)),
         ],
     }
     lines = [f"table {table}", f"delete table {table}", f"table {table} {{"]
@@ -81,12 +66,61 @@ def render(policy: Policy, gateways: Iterable[str]) -> str:
     return "\n".join([*lines, "}"]) + "\n"
 
 
+def _from_tunnel(policy: Policy) -> list[str]:
+    return [f"ip saddr {policy.subnet}", *([f"ip6 saddr {policy.subnet6}"] if policy.subnet6 else [])]
+
+
+def _prerouting(policy: Policy) -> list[str]:
+    """Before routing and before connections are known, so that no established flow lets a forged packet in."""
+    tunnel = f'iifname "{policy.interface}"'
+    elsewhere = f'iifname != {{ "lo", "{policy.interface}" }}'
+    families = [("ip", policy.subnet, policy.address)]
+    if policy.subnet6:
+        families.append(("ip6", policy.subnet6, policy.address6))  # type: ignore[arg-type]  # the same for both
+    rules = ["type filter hook prerouting priority -300; policy accept;"]
+    for family, subnet, address in families:
+        closed = ", ".join(str(one) for one in never if one.version == subnet.version)
+        rules += [
+            f"{tunnel} {family} saddr != {subnet} drop",
+            f"{tunnel} {family} saddr {address} drop",
+            f"{tunnel} {family} daddr {{ {closed} }} drop",
+        ]
+    if not policy.subnet6:
+        rules.append(f"{tunnel} meta nfproto != ipv4 drop")
+    for family, subnet, _ in families:
+        # The tunnel's addresses live in the tunnel only; replies to masqueraded packets are not theirs yet here.
+        rules += [f"{elsewhere} {family} saddr {subnet} drop", f"{elsewhere} {family} daddr {subnet} drop"]
+    return rules
+
+
+def _input(policy: Policy, control: Sequence[str]) -> list[str]:
+    tunnel = f'iifname "{policy.interface}"'
+    ping, others = [f"{tunnel} ip daddr {policy.address} icmp type echo-request accept"], list[str]()
+    if policy.subnet6:
+        ping.append(f"{tunnel} ip6 daddr {policy.address6} icmpv6 type echo-request accept")
+        # Without neighbours there is no IPv6 on the other side of the node either.
+        others.append("icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert } accept")
+    if control:
+        others.append(f"ip saddr {{ {', '.join(control)} }} tcp dport {policy.control_port} accept")
+    return [
+        "type filter hook input priority 0; policy drop;",
+        'iifname "lo" accept',
+        *ping,
+        f"{tunnel} drop",
+        "ct state established,related accept",
+        f"udp dport {policy.listen_port} accept",
+        "icmp type echo-request accept",
+        *others,
+    ]
+
+
 def _match(target: Target) -> str:
-    where = f"ip daddr {target.network}"
+    six = isinstance(target.network, IPv6Network)
+    where = f"{'ip6' if six else 'ip'} daddr {target.network}"
     if target.protocol == "any":
         return where
     if target.protocol == "icmp":
-        return f"{where} icmp type echo-request"
+        return f"{where} {'icmpv6' if six else 'icmp'} type echo-request"
     if target.all_ports:
         return f"{where} meta l4proto {target.protocol}"
     first, last = target.ports

@@ -2,62 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
 from berth.access.tunnel import node_address
 from berth.chain.hashing import normalize_address
 from berth.kit.settings import ServiceSettings
-
-Protocol = Literal["any", "tcp", "udp", "icmp"]
-
-_target: Final = re.compile(
-    r"(?P<network>[0-9.]+(/[0-9]{1,2})?)(:(?P<first>[0-9]{1,5})(-(?P<last>[0-9]{1,5}))?)?(/(?P<protocol>[a-z]+))?"
-)
-
-
-@dataclass(frozen=True)
-class Target:
-    """What peers may reach: an IPv4 network, a protocol, and a range of ports (0 to 65535 for all)."""
-
-    network: IPv4Network
-    protocol: Protocol = "any"
-    ports: tuple[int, int] = (0, 65535)
-
-    @property
-    def all_ports(self) -> bool:
-        return self.ports == (0, 65535)
-
-
-def parse_target(text: str) -> Target:
-    """``ip[/prefix][:port[-port]][/protocol]``; ValueError says what is wrong.
-
-    A port needs tcp or udp.  Without a protocol, every one is allowed.
-    """
-    found = _target.fullmatch(text)
-    if not found:
-        raise ValueError(f"{text!r} is not ip[/prefix][:port[-port]][/protocol], for example 172.30.10.5:8081/tcp")
-    try:
-        network = IPv4Network(found["network"])
-    except ValueError as error:
-        raise ValueError(f"{text!r}: {error}") from None
-    protocol = found["protocol"] or "any"
-    if protocol not in ("any", "tcp", "udp", "icmp"):
-        raise ValueError(f"{text!r}: {protocol} is not a protocol that can be allowed, tcp, udp, icmp and any are")
-    if not found["first"]:
-        return Target(network, protocol)  # type: ignore[arg-type]  # checked above
-    if protocol not in ("tcp", "udp"):
-        raise ValueError(f"{text!r}: a port needs a protocol, as in {text.split('/')[0]}/tcp")
-    first, last = int(found["first"]), int(found["last"] or found["first"])
-    if not 1 <= first <= last <= 65535:
-        raise ValueError(f"{text!r}: ports are 1 to 65535, and a range goes upwards")
-    return Target(network, protocol, (first, last))  # type: ignore[arg-type]  # checked above
+from berth.vpn.target import Target, parse_target
 
 
 def _targets(text: str) -> str:
@@ -95,8 +50,8 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 class NodeSettings(ServiceSettings):
     """The variables of a node, in lower case.
 
-    ``allow``: comma-separated targets, see :func:`parse_target`.  ``control_sources``: comma-separated IPv4
-    blocks that may call the control API; the host (the default gateway) always may.
+    ``allow``: comma-separated targets, see :func:`berth.vpn.target.parse_target`.  ``control_sources``:
+    comma-separated IPv4 blocks that may call the control API; the host (the default gateway) always may.
     """
 
     node_id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
@@ -116,7 +71,7 @@ class NodeSettings(ServiceSettings):
     @model_validator(mode="after")
     def _not_each_other(self) -> NodeSettings:
         for target in self.targets:
-            if target.network.overlaps(self.subnet):
+            if isinstance(target.network, IPv4Network) and target.network.overlaps(self.subnet):
                 raise ValueError(
                     f"ALLOW holds {target.network}, which overlaps TUNNEL_SUBNET {self.subnet}: "
                     "peers do not reach each other"

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
 import pytest
 
 from berth.vpn.errors import CommandFailed, NodeError
 from berth.vpn.firewall import Firewall, Policy, render
-from berth.vpn.settings import parse_target
+from berth.vpn.target import parse_target
 
 
-def policy(*allow: str, sources: tuple[str, ...] = ()) -> Policy:
+def policy(*allow: str, sources: tuple[str, ...] = (), subnet6: str = "") -> Policy:
     return Policy(
         interface="wg0",
         subnet=IPv4Network("10.77.0.0/16"),
@@ -21,6 +21,8 @@ def policy(*allow: str, sources: tuple[str, ...] = ()) -> Policy:
         control_port=8080,
         targets=tuple(parse_target(text) for text in allow),
         sources=tuple(IPv4Network(text) for text in sources),
+        subnet6=IPv6Network(subnet6) if subnet6 else None,
+        address6="fd77::1" if subnet6 else "",
     )
 
 
@@ -41,6 +43,37 @@ def chain(text: str, name: str) -> list[str]:
 )
 def test_each_target_is_one_rule_for_what_comes_out_of_the_tunnel(allow: str, rule: str) -> None:
     assert chain(render(policy(allow), []), "forward")[-1] == f'iifname "wg0" oifname != "wg0" {rule}'
+
+
+@pytest.mark.parametrize(
+    ("allow", "rule"),
+    [
+        ("[fd00::5]:8081/tcp", "ip6 daddr fd00::5/128 tcp dport 8081 accept"),
+        ("[fd00::/64]", "ip6 daddr fd00::/64 accept"),
+        ("[fd00::5]/icmp", "ip6 daddr fd00::5/128 icmpv6 type echo-request accept"),
+    ],
+)
+def test_targets_in_ipv6_are_rules_where_the_tunnel_carries_it(allow: str, rule: str) -> None:
+    assert chain(render(policy(allow, subnet6="fd77::/64"), []), "forward")[-1].endswith(rule)
+    assert "ip6" not in render(policy(allow), [])
+
+
+def test_sources_are_held_to_the_tunnel_in_both_families() -> None:
+    rules = chain(render(policy(subnet6="fd77::/64"), []), "prerouting")
+    for family, subnet, address in (("ip", "10.77.0.0/16", "10.77.0.1"), ("ip6", "fd77::/64", "fd77::1")):
+        assert f'iifname "wg0" {family} saddr != {subnet} drop' in rules
+        assert f'iifname "wg0" {family} saddr {address} drop' in rules
+        assert f'iifname != {{ "lo", "wg0" }} {family} saddr {subnet} drop' in rules
+    assert not [rule for rule in rules if "nfproto" in rule]
+    # Without IPv6 addresses nothing of it comes out of the tunnel.
+    assert 'iifname "wg0" meta nfproto != ipv4 drop' in chain(render(policy(), []), "prerouting")
+
+
+@pytest.mark.parametrize("allow", ["169.254.169.254:80/tcp", "127.0.0.1", "[fe80::1]", "[::1]:80/tcp", "224.0.0.1"])
+def test_loopback_and_links_are_no_targets(allow: str) -> None:
+    with pytest.raises(ValueError, match="never let through"):
+        parse_target(allow)
+    assert "169.254.0.0/16" in render(policy("0.0.0.0/0"), [])
 
 
 def test_without_targets_peers_reach_nothing() -> None:

@@ -16,6 +16,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 (this runs before anything has che
 from bootstrap import environment
 from bootstrap.base import BaseImage
 from bootstrap.clean import clean, leftovers
+from bootstrap.command import Command
 from bootstrap.docker import Docker
 from bootstrap.engine import Engine
 from bootstrap.errors import SetupError
@@ -37,7 +38,7 @@ def stages() -> list[list[list[Step]]]:
     """
     return [
         [[Docker(), Tunnel()]],
-        [[Venv(), NodePackages(), Engine()], [BaseImage()]],
+        [[Venv(), Command(), NodePackages(), Engine()], [BaseImage()]],
         [[Stack()]],
     ]
 

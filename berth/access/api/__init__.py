@@ -11,5 +11,8 @@
 ``passes``     the passes of an account, and its devices
 ``nodes``      the nodes that may be offered, and how they are
 ``watch``      chain and relay account, looked at in the background
+``service``    checks in their order, then the relay
+``requests``   the bodies that routes take
 ``app``        the routes
+``run``        the service put together
 """

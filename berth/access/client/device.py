@@ -30,6 +30,19 @@ def private_from(text: str) -> X25519PrivateKey:
         raise ClientError("not a WireGuard private key: 32 bytes in base64 are, as `wg genkey` prints") from None
 
 
+def private_in(path: Path) -> X25519PrivateKey:
+    """The private key in a wg-quick file; ClientError where there is none."""
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ClientError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not text'}") from None
+    for line in lines:
+        name, equals, value = line.partition("=")
+        if equals and name.strip().lower() == "privatekey":
+            return private_from(value)
+    raise ClientError(f"{path} has no PrivateKey: it is not a configuration of `berth connect`")
+
+
 @dataclass(frozen=True)
 class Profile:
     """What a wg-quick file says; ``address`` and ``address6`` without prefix length."""

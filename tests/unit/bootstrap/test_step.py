@@ -111,7 +111,7 @@ def test_the_order_of_the_steps() -> None:
     names = [[[step.name for step in lane] for lane in lanes] for lanes in stages()]
     assert names == [
         [["Docker", "TUN device"]],
-        [["Python packages", "Node packages", "engine"], ["base image"]],
+        [["Python packages", "berth command", "Node packages", "engine"], ["base image"]],
         [["stack"]],
     ]
 

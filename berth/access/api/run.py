@@ -1,0 +1,62 @@
+"""The service put together from its parts."""
+
+from __future__ import annotations
+
+from berth.access.api.app import Api
+from berth.access.api.challenge import Challenges
+from berth.access.api.metrics import ApiMetrics
+from berth.access.api.nodes import NodeWatch
+from berth.access.api.passes import Passes
+from berth.access.api.relay import Rates, Relay
+from berth.access.api.service import AccessService
+from berth.access.api.sessions import Sessions
+from berth.access.api.settings import ApiSettings
+from berth.access.api.signin import SignIn
+from berth.access.api.watch import ChainWatch
+from berth.chain.endpoint import Endpoint
+from berth.chain.history import History
+from berth.chain.key_registry import KeyRegistry
+from berth.chain.node_registry import NodeRegistry
+from berth.chain.transactions import Limits, Sender
+from berth.kit import logging, metrics, serve
+from berth.kit.health import Check, Health
+
+
+def serve_api(settings: ApiSettings) -> None:
+    """Run until SIGTERM or SIGINT."""
+    log = logging.get_logger("service")
+    prometheus = metrics.registry()
+    counts = ApiMetrics(prometheus)
+    endpoint = Endpoint(settings.endpoints[0], settings.chain_id)
+    registry = KeyRegistry(endpoint, settings.key_registry)
+    key = settings.relay_private_key.get_secret_value()
+    sender = Sender(endpoint, key, Limits(settings.relay_max_gas, settings.max_fee))
+    relay = Relay(registry, sender, Rates(settings.relay_per_minute, settings.relay_total_per_minute), counts)
+    nodes = NodeWatch(NodeRegistry(endpoint, settings.node_registry), settings.watched, counts)
+    watch = ChainWatch(settings.endpoints[0], settings.chain_id, relay.address, settings.low_balance, counts)
+    history = History(endpoint, settings.key_registry, settings.from_block, settings.log_span)
+    passes = Passes(endpoint, registry, history, settings.tunnel, nodes)
+    service = AccessService(endpoint, registry, passes, Challenges(), relay, nodes)
+    sessions = Sessions(
+        settings.session_key.get_secret_value(),
+        f"{settings.chain_id}|{settings.key_registry}",
+        settings.session_seconds,
+    )
+    health = Health(
+        [
+            Check("chain", watch.check),
+            Check("relay", watch.check_relay, required=False),
+            Check("nodes", nodes.check, required=False),
+        ]
+    )
+    api = Api(settings, SignIn(endpoint, settings.chain_id), sessions, service, passes, nodes, counts)
+    watch.start()
+    nodes.start()
+    try:
+        listener = serve.listen(settings.port)
+        log.info("access API is serving", port=settings.port, origins=sorted(settings.served_at.allowed))
+        serve.run(api.build(health, prometheus), [listener])
+    finally:
+        nodes.stop()
+        watch.stop()
+        log.info("access API has stopped")

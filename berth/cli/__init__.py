@@ -1,0 +1,8 @@
+"""The ``berth`` command: thin over the services' APIs.
+
+``terminal``  tables and notes for people, JSON for programs, exit statuses
+``stack``     what a deployed stack says of itself
+``control``   a node's control API
+``access``    ``berth access status | approve | verify``
+``connect``   ``berth connect``
+"""

@@ -1,0 +1,259 @@
+"""``berth access``: what the nodes applied, a mass removal that waits, and receipts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from berth.access.model import AccessList, Block, Entry
+from berth.access.read import read_access_list
+from berth.access.receipt import Receipt
+from berth.chain.endpoint import Endpoint
+from berth.chain.errors import BlockGone
+from berth.cli import control, stack
+from berth.cli.terminal import CommandError, ending, no_answer, note, out, refused, show_json, show_table, until
+
+app = typer.Typer(
+    help="The access list on the nodes: status, approvals, receipts.", no_args_is_help=True, rich_markup_mode=None
+)
+StackOption = Annotated[
+    str, typer.Option("--stack", "-s", envvar="STACK", help="Stack of this checkout whose nodes are meant.")
+]
+UrlOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--node-url",
+        metavar="ID=URL",
+        help="A node's control API in place of the stack's nodes; may be repeated. The token comes from "
+        f"{control.token_variable}_FILE or {control.token_variable}.",
+    ),
+]
+NodesArgument = Annotated[list[str] | None, typer.Argument(metavar="[NODE]...", help="Only these nodes.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object in place of a table.")]
+
+
+@app.command()
+@ending
+def status(
+    nodes: NodesArgument = None,
+    stack_name: StackOption = "dev",
+    node_url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Which list each node has applied, how old it is, and whether something waits for approval.
+
+    Ends with 1 where a node is not as it should be, with 3 where one does not answer.
+    """
+    found = control.nodes(stack_name, node_url or [], nodes or [])
+    answers = control.each(found, "/control/status")
+    missing = [node for node, one in zip(found, answers, strict=True) if isinstance(one, CommandError)]
+    told = {node.name: one for node, one in zip(found, answers, strict=True) if not isinstance(one, CommandError)}
+    if as_json:
+        show_json({"nodes": told, "unreachable": [node.name for node in missing]})
+    else:
+        show_table(
+            ["node", "block", "digest", "age", "peers", "connected", "breaker"],
+            [_row(name, one) for name, one in told.items()],
+            "no node answered",
+        )
+    for answer in answers:
+        if isinstance(answer, CommandError):
+            note(f"berth: {answer}")
+    waiting = [name for name, one in told.items() if _waits(one)]
+    for name in waiting:
+        breaker = told[name]["breaker"]
+        note(
+            f"berth: node {name} holds back the removal of {breaker.get('held')} peers until it is approved "
+            f"(`berth access approve {name}`), or takes place {until(breaker.get('deadline'))}"
+        )
+    if missing:
+        raise typer.Exit(no_answer)
+    if waiting:
+        raise typer.Exit(refused)
+
+
+@app.command()
+@ending
+def approve(
+    nodes: NodesArgument = None,
+    stack_name: StackOption = "dev",
+    node_url: UrlOption = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a mass removal that a node holds back take place.
+
+    Each node that waits is asked about by name, with how many peers would go. Look at the chain first: a mass
+    removal is held back because a registry that was taken over, or an endpoint that lies, looks the same.
+    """
+    found = control.nodes(stack_name, node_url or [], nodes or [])
+    waiting = []
+    for node in found:
+        told = node.ask("GET", "/control/status")
+        if _waits(told):
+            waiting.append((node, told["breaker"]))
+    done = []
+    for node, breaker in waiting:
+        question = f"Node {node.name}: let the removal of {breaker.get('held')} peers take place?"
+        if not yes and not typer.confirm(question, err=True):
+            note(f"berth: node {node.name} goes on waiting, {until(breaker.get('deadline'))} it takes place by itself")
+            continue
+        node.ask("POST", "/control/approve", {"id": breaker["id"]})
+        done.append(node.name)
+    if as_json:
+        show_json({"approved": done, "waiting": [node.name for node, _ in waiting if node.name not in done]})
+    else:
+        out().print(
+            f"approved on {', '.join(done)}" if done else "nothing was approved" if waiting else "nothing waits"
+        )
+    if len(done) < len(waiting):
+        raise typer.Exit(refused)
+
+
+@app.command()
+@ending
+def verify(
+    nodes: NodesArgument = None,
+    stack_name: StackOption = "dev",
+    node_url: UrlOption = None,
+    receipts: Annotated[
+        Path | None, typer.Option("--receipts", help="Receipts from this JSON file; no node is asked.")
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option("--list", help="A list as a node keeps it (list.json); no chain is asked."),
+    ] = None,
+    rpc_url: Annotated[str, typer.Option(help="Chain to ask, in place of the stack's.")] = "",
+    subnet: Annotated[str, typer.Option(help="Tunnel subnet, in place of the stack's.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many receipts of each node, the newest.")] = 5,
+    as_json: JsonOption = False,
+) -> None:
+    """Check receipts of what nodes applied against the chain, or offline against a list.
+
+    Of each receipt the list is computed again, at its block, and must have its digest. Ends with 1 where one does not.
+    """
+    given = (
+        _receipts_of_file(receipts) if receipts else _receipts_of_nodes(stack_name, node_url or [], nodes or [], limit)
+    )
+    lists = _Lists(against, rpc_url, subnet, stack_name)
+    checked = [{"node": node, **_check(receipt, lists)} for node, receipt in given]
+    if as_json:
+        show_json({"receipts": checked})
+    else:
+        show_table(
+            ["node", "block", "digest", "result"],
+            [(one["node"], one["block"], one["digest"][7:23], one["result"]) for one in checked],
+            "there are no receipts",
+        )
+    if any(one["result"].startswith("false") for one in checked):
+        raise typer.Exit(refused)
+
+
+def _row(name: str, told: Mapping[str, Any]) -> list[object]:
+    listed = told.get("list") or {}
+    block = (listed.get("block") or {}).get("number")
+    peers = told.get("peers") or {}
+    digest = str(listed.get("digest") or "")[7:23]
+    age = listed.get("age")
+    shown = f"waits: {told['breaker'].get('held')} held" if _waits(told) else "closed"
+    return [
+        name, block, digest, f"{age:.0f} s" if isinstance(age, int | float) else None,
+        peers.get("total"), peers.get("connected"), shown,
+    ]  # fmt: skip
+
+
+def _waits(told: Mapping[str, Any]) -> bool:
+    breaker = told.get("breaker")
+    return isinstance(breaker, Mapping) and breaker.get("state") == "waiting"
+
+
+def _receipts_of_nodes(name: str, urls: Sequence[str], wanted: Sequence[str], limit: int) -> list[tuple[str, Receipt]]:
+    found = []
+    for node in control.nodes(name, urls, wanted):
+        told = node.ask("GET", f"/control/receipts?limit={limit}").get("receipts", [])
+        found += [(node.name, _receipt(raw)) for raw in told[:limit]]
+    return found
+
+
+def _receipts_of_file(path: Path) -> list[tuple[str, Receipt]]:
+    raw = _json_of(path)
+    listed = raw.get("receipts", [raw]) if isinstance(raw, dict) else raw
+    return [("", _receipt(one)) for one in listed]
+
+
+def _receipt(raw: Any) -> Receipt:
+    try:
+        return Receipt.from_dict(raw)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise CommandError(str(error)) from None
+
+
+class _Lists:
+    """The list of a block: from a file, or from the chain; each is read once."""
+
+    def __init__(self, file: Path | None, rpc_url: str, subnet: str, name: str) -> None:
+        self._file = _list_of(file) if file else None
+        self._rpc_url, self._subnet, self._stack = rpc_url, subnet, name
+        self._known: dict[tuple[str, str], AccessList] = {}
+
+    def of(self, receipt: Receipt) -> AccessList:
+        if self._file is not None:
+            return self._file
+        key = (receipt.block.hash, receipt.registry)
+        if key not in self._known:
+            url, subnet = self._where()
+            endpoint = Endpoint(url, receipt.chain_id)
+            endpoint.check_chain()
+            self._known[key] = read_access_list(endpoint, receipt.registry, subnet, receipt.block)
+        return self._known[key]
+
+    def _where(self) -> tuple[str, IPv4Network]:
+        if not (self._rpc_url and self._subnet):
+            told = stack.outputs(self._stack)
+            self._rpc_url = self._rpc_url or stack.output(told, "rpcUrl", self._stack)
+            self._subnet = self._subnet or stack.output(told, "tunnelSubnet", self._stack)
+        try:
+            return self._rpc_url, IPv4Network(self._subnet)
+        except ValueError as error:
+            raise CommandError(f"--subnet: {error}", 2) from None
+
+
+def _check(receipt: Receipt, lists: _Lists) -> dict[str, Any]:
+    shown = {"block": receipt.block.number, "digest": receipt.digest}
+    try:
+        access = lists.of(receipt)
+    except BlockGone:
+        return {**shown, "result": "unknown: the chain has no state of that block any more", "problems": []}
+    problems = receipt.problems(access)
+    # Peers may be fewer than the list (terms that ended since) or more (held back): the list is what is proved.
+    peers = [one for one in problems if one.startswith("peers")]
+    false = [one for one in problems if one not in peers]
+    if false:
+        return {**shown, "result": f"false: {'; '.join(false)}", "problems": problems}
+    result = "true" if not peers else "true, with other peers than the list (terms over, or removals held back)"
+    return {**shown, "result": result, "problems": problems}
+
+
+def _list_of(path: Path) -> AccessList:
+    raw = _json_of(path)
+    try:
+        entries = [Entry.from_inputs(token, one) for token, one in raw["entries"].items()]
+        entries.sort(key=lambda entry: entry.token)
+        block = Block(int(raw["block"]["number"]), str(raw["block"]["hash"]))
+        return AccessList(int(raw["chainId"]), str(raw["registry"]), block, tuple(entries))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CommandError(f"{path} is not a list as a node keeps it: {error!r}") from None
+
+
+def _json_of(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise CommandError(f"{path} is not JSON: {error}") from None

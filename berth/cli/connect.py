@@ -1,0 +1,291 @@
+"""``berth connect``: from a wallet with a pass to a WireGuard configuration."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from berth.access.client import probe
+from berth.access.client.device import Profile, private_in, private_text, write_private
+from berth.access.client.errors import ApiRefused, NothingToUse, Untrusted, WalletError
+from berth.access.client.service import AccessService, Registered
+from berth.access.client.wallet import Wallet
+from berth.access.possession import public_of
+from berth.cli import stack
+from berth.cli.terminal import CommandError, ago, ending, note, out, show_json, show_table, until, working
+
+key_variable: Final = "BERTH_WALLET_KEY"
+password_variable: Final = "BERTH_WALLET_PASSWORD"
+_active_within: Final = 20.0  # seconds until a node that follows the chain has the device
+
+
+@ending
+def connect(
+    url: Annotated[
+        str, typer.Option("--url", envvar="BERTH_URL", help="The stack's gateway; else the output `url` of the stack.")
+    ] = "",
+    stack_name: Annotated[
+        str, typer.Option("--stack", "-s", envvar="STACK", help="Stack of this checkout, where --url is not given.")
+    ] = "dev",
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--key-file",
+            envvar=f"{key_variable}_FILE",
+            help="File with the wallet's private key (0x and 64 hex digits) or a keystore (JSON). "
+            f"Or the key itself in the variable {key_variable}. A keystore's password is asked for, or comes from "
+            f"{password_variable} or {password_variable}_FILE.",
+        ),
+    ] = None,
+    token: Annotated[
+        str, typer.Option("--pass", metavar="TOKEN", help="Which pass, where the wallet has several.")
+    ] = "",
+    node: Annotated[str, typer.Option("--node", metavar="ID", help="Which node; else the nearest that is well.")] = "",
+    file: Annotated[
+        Path, typer.Option("--out", "-o", help="Where the wg-quick file goes; its name names the interface.")
+    ] = Path("berth.conf"),
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Make a new key for a pass that has one: the old device is out then.")
+    ] = False,
+    move: Annotated[
+        bool,
+        typer.Option(
+            "--move", help="Keep the key in --out and rewrite the file for another node; nothing is registered or sent."
+        ),
+    ] = False,
+    qr: Annotated[bool, typer.Option("--qr", help="Show the configuration as a QR code, for a phone.")] = False,
+    wait: Annotated[bool, typer.Option(help="Wait until a node has the device.")] = True,
+    list_devices: Annotated[
+        bool, typer.Option("--list", help="Show passes, devices and nodes; change nothing.")
+    ] = False,
+    revoke: Annotated[
+        str, typer.Option("--revoke", metavar="TOKEN", help="End the device of this pass; change nothing else.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object in place of text.")] = False,
+) -> None:
+    """Make this machine a device of a pass: get a WireGuard configuration for it, without paying gas.
+
+    Signs in with the wallet, makes a WireGuard key pair here (the private half stays in the file), proves that it has
+    it, signs the registration, which the stack's relay sends, picks the nearest node that is well, and writes a
+    wg-quick file that only you can read. Then: wg-quick up ./berth.conf
+    """
+    if sum((move, list_devices, bool(revoke))) > 1:
+        raise CommandError("--move, --list and --revoke are three different things: name one", 2)
+    if not (force or move or list_devices or revoke) and file.exists():
+        raise CommandError(f"{file} is there already: name another with --out, or replace it with --force")
+    wallet = _wallet(key_file)
+    with AccessService(url or str(stack.output(stack.outputs(stack_name), "url", stack_name))) as service:
+        with working(f"signing in as {wallet.address}"):
+            service.sign_in(wallet)
+        try:
+            if list_devices:
+                _show(service, wallet, as_json)
+            elif revoke:
+                _revoke(service, wallet, _token(revoke), as_json)
+            else:
+                _connect(service, wallet, token, node, file, _Choices(replace, move, qr, wait, as_json, force or move))
+        finally:
+            service.sign_out()
+
+
+class _Choices:
+    """What the options say of how to go about it."""
+
+    def __init__(self, replace: bool, move: bool, qr: bool, wait: bool, as_json: bool, overwrite: bool) -> None:
+        self.replace, self.move, self.qr, self.wait = replace, move, qr, wait
+        self.as_json, self.overwrite = as_json, overwrite
+
+
+def _connect(service: AccessService, wallet: Wallet, token: str, node: str, file: Path, choices: _Choices) -> None:
+    # First what can fail without having changed anything.
+    with working("measuring the nodes"):
+        best = probe.choose(probe.measure(service.url, service.nodes()), node)
+    addresses: tuple[str, str | None]
+    if choices.move:
+        private = private_in(file)
+        key = public_of(private)
+        mine = next((one for one in service.devices() if one["key"] == key and one["status"] != "replaced"), None)
+        if mine is None:
+            raise CommandError(f"the key in {file} is not a device of {wallet.address}: connect anew, without --move")
+        number, addresses, transaction = int(mine["token"]), (mine["address"], mine["address6"]), None
+    else:
+        number = _choose_pass(service.passes(), _token(token) if token else None, choices.replace)
+        made, private = _register(service, wallet, number, file)
+        key, addresses, transaction = made.key, (made.address, made.address6), made.transaction
+    profile = Profile.of(service.config, private, addresses, best.node)
+    write_private(file, profile.text(), replace=choices.overwrite)
+    _pending(file).unlink(missing_ok=True)
+    active = _wait(service, key) if choices.wait and not choices.move else None
+    shown = {
+        "token": str(number),
+        "key": key,
+        "address": addresses[0],
+        "address6": addresses[1],
+        "node": best.node["id"],
+        "endpoint": best.node["endpoint"],
+        "milliseconds": None if best.seconds is None else round(best.seconds * 1000, 1),
+        "file": str(file),
+        "transaction": transaction,
+        "active": active,
+    }
+    if choices.as_json:
+        show_json(shown)
+    else:
+        _tell(shown, file)
+    if choices.qr:
+        _qr(profile.text(), choices.as_json)
+
+
+def _register(service: AccessService, wallet: Wallet, token: int, file: Path) -> tuple[Registered, X25519PrivateKey]:
+    """Makes a key pair and registers it.  The private half is on disk before, so that no failure can lose it."""
+    private = X25519PrivateKey.generate()
+    write_private(_pending(file), f"PrivateKey = {private_text(private)}\n", replace=True)
+    with working(f"registering a key for pass {token}"):
+        try:
+            return service.register(wallet, token, private), private
+        except (ApiRefused, Untrusted) as refusal:
+            # Except where it was sent and may still be mined.
+            if getattr(refusal, "reason", "") != "not-mined":
+                _pending(file).unlink(missing_ok=True)
+            raise
+
+
+def _pending(file: Path) -> Path:
+    return file.with_name(f".{file.name}.pending")
+
+
+def _tell(shown: Mapping[str, Any], file: Path) -> None:
+    distance = "" if shown["milliseconds"] is None else f", {shown['milliseconds']} ms away"
+    out().print(f"pass {shown['token']} is {shown['address']} on node {shown['node']}{distance}")
+    if shown["active"] is False:
+        note("berth: no node has this device yet; nodes that do not follow the chain take it with the next `make up`")
+    # wg-quick takes a path for one only with a slash in it.
+    out().print(f"wrote {file}; next: wg-quick up {file if '/' in str(file) else f'./{file}'}")
+
+
+def _wait(service: AccessService, key: str) -> bool:
+    """Whether a node has the device, in time."""
+    deadline = time.monotonic() + _active_within
+    with working("waiting until a node has the device"):
+        while time.monotonic() < deadline:
+            if any(one["key"] == key and one["status"] == "active" for one in service.devices()):
+                return True
+            time.sleep(1)
+    return False
+
+
+def _revoke(service: AccessService, wallet: Wallet, token: int, as_json: bool) -> None:
+    with working(f"revoking the device of pass {token}"):
+        transaction = service.revoke(wallet, token)
+    if as_json:
+        show_json({"token": str(token), "transaction": transaction})
+    else:
+        out().print(f"the device of pass {token} is revoked ({transaction})")
+
+
+def _show(service: AccessService, wallet: Wallet, as_json: bool) -> None:
+    with working("looking"):
+        passes, devices = service.passes(), service.devices()
+        measured = probe.measure(service.url, service.nodes())
+    if as_json:
+        nodes = [{**one.node, "milliseconds": _milliseconds(one)} for one in measured]
+        show_json({"address": wallet.address, "passes": passes, "devices": devices, "nodes": nodes})
+        return
+    show_table(
+        ["pass", "role", "expires", "device"],
+        [(one["token"], one["role"], until(one["expires"]), one["key"] or "none") for one in passes],
+        f"{wallet.address} has no pass",
+    )
+    columns = ("token", "address", "status", "node", "received", "sent")
+    show_table(
+        ["device of pass", "address", "status", "node", "received", "sent", "handshake"],
+        [(*(one[name] for name in columns), ago(one["lastHandshake"])) for one in devices],
+        "no devices",
+    )
+    fields = ("id", "region", "endpoint", "connected")
+    show_table(
+        ["node", "region", "endpoint", "clients", "state", "ms"],
+        [(*(one.node[name] for name in fields), _state(one.node), _milliseconds(one)) for one in measured],
+        "no nodes",
+    )
+
+
+def _milliseconds(one: probe.Measured) -> float | None:
+    return None if one.seconds is None else round(one.seconds * 1000, 1)
+
+
+def _state(node: Mapping[str, Any]) -> str:
+    return {True: "well", False: "not well", None: "not watched"}[node.get("healthy")]
+
+
+def _choose_pass(passes: Sequence[Mapping[str, Any]], wanted: int | None, replace: bool) -> int:
+    usable = [one for one in passes if one["usable"]]
+    if wanted is not None:
+        found = next((one for one in usable if int(one["token"]) == wanted), None)
+        if found is None:
+            raise NothingToUse(f"this wallet may not register pass {wanted}; it may: {_named(usable)}")
+    elif len(fresh := [one for one in usable if not one["registered"]]) == 1:
+        found = fresh[0]
+    elif len(usable) == 1:
+        found = usable[0]
+    elif not usable:
+        raise NothingToUse("this wallet holds no pass: get one, or use another wallet")
+    else:
+        raise NothingToUse(f"this wallet has several passes ({_named(usable)}): name one with --pass")
+    if found["registered"] and not replace:
+        raise NothingToUse(
+            f"pass {found['token']} has a device already (key {found['key']}): --replace makes a new one, which puts "
+            "the old one out; --move takes the key that is in the file to another node"
+        )
+    return int(found["token"])
+
+
+def _named(passes: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(str(one["token"]) for one in passes) or "none"
+
+
+def _token(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise CommandError(f"{text!r} is not a pass: a token id is a whole number", 2)
+    return int(text)
+
+
+def _wallet(file: Path | None) -> Wallet:
+    if file is not None:
+        if file.exists() and file.stat().st_mode & 0o077:
+            note(f"berth: {file} can be read by others on this machine: chmod 600 {file}")
+        return Wallet.from_file(file, _password)
+    if text := os.environ.get(key_variable, ""):
+        return Wallet.from_text(text, _password)
+    raise WalletError(
+        f"no wallet: name a file with --key-file or {key_variable}_FILE, or put the key into {key_variable}"
+    )
+
+
+def _password() -> str:
+    if text := os.environ.get(password_variable, ""):
+        return text
+    if file := os.environ.get(f"{password_variable}_FILE", ""):
+        try:
+            return Path(file).read_text().rstrip("\r\n")
+        except OSError as error:
+            raise WalletError(f"{password_variable}_FILE is {file}, which cannot be read: {error.strerror}") from None
+    if not sys.stdin.isatty():
+        raise WalletError(f"the keystore needs its password, in {password_variable}_FILE")
+    ask: Callable[..., str] = typer.prompt
+    return ask("Password of the keystore", hide_input=True, err=True)
+
+
+def _qr(text: str, as_json: bool) -> None:
+    import segno
+
+    # With --json standard output holds the object alone.
+    segno.make(text, error="l").terminal(out=sys.stderr if as_json else sys.stdout, compact=True)

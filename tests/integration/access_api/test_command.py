@@ -1,0 +1,172 @@
+"""``berth connect`` as a person calls it, against the real service."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from berth.access.client.device import private_in
+from berth.access.client.wallet import Wallet
+from berth.access.possession import public_of
+from berth.access.read import read_access_list
+from berth.chain import dev
+from berth.chain.anvil import accounts_key
+from tests.integration.access_api.conftest import Service, World, root
+
+pytestmark = pytest.mark.chain
+
+
+class Person:
+    """Somebody with a wallet in a file and a folder of their own."""
+
+    def __init__(self, service: Service, wallet: Wallet, folder: Path) -> None:
+        self.service, self.wallet, self.folder = service, wallet, folder
+        self.key_file = folder / "wallet"
+        self.key_file.write_text(wallet.key + "\n")
+        self.key_file.chmod(0o600)
+
+    def berth(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        environment = {
+            "PATH": os.environ["PATH"], "PYTHONPATH": str(root), "BERTH_URL": self.service.url,
+            "BERTH_WALLET_KEY_FILE": str(self.key_file), "COLUMNS": "200", **variables,
+        }  # fmt: skip
+        return subprocess.run(
+            [sys.executable, "-m", "berth.cli", *arguments], cwd=self.folder, env=environment, text=True,
+            capture_output=True, stdin=subprocess.DEVNULL, timeout=60,
+        )  # fmt: skip
+
+    def connect(self, *arguments: str, **variables: str) -> dict[str, Any]:
+        done = self.berth("connect", "--no-wait", "--json", *arguments, **variables)
+        assert done.returncode == 0, done.stderr
+        told: dict[str, Any] = json.loads(done.stdout)
+        return told
+
+
+@pytest.fixture
+def person(world: World, service: Service, tmp_path: Path) -> Iterator[Person]:
+    wallet, _ = world.member()
+    made = Person(service, wallet, tmp_path)
+    yield made
+    # Whatever was asked, and however it ended: the keys are in the files, and nowhere that others look.
+    assert wallet.key not in json.dumps(service.log)
+
+
+def test_from_a_wallet_to_a_configuration(world: World, person: Person) -> None:
+    told = person.connect()
+    file = person.folder / "berth.conf"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert public_of(private_in(file)) == told["key"]
+    text = file.read_text()
+    assert re.findall(r"^(Address|MTU|Endpoint|AllowedIPs|PersistentKeepalive|PublicKey) = (.*)$", text, re.M) == [
+        ("Address", f"{told['address']}/32"),
+        ("MTU", "1420"),
+        ("PublicKey", world.node.stats["interfacePublicKey"]),
+        ("Endpoint", "vpn.example:51820"),
+        ("AllowedIPs", "10.77.0.0/16"),
+        ("PersistentKeepalive", "25"),
+    ]
+    entry = read_access_list(world.endpoint, world.contracts.key_registry, IPv4Network("10.77.0.0/16")).by_token[
+        int(told["token"])
+    ]
+    assert (entry.key, entry.address) == (told["key"], told["address"])
+    assert [path.name for path in person.folder.iterdir() if path.name.startswith(".")] == []
+
+
+def test_what_is_there_is_not_lost_by_accident(person: Person) -> None:
+    person.connect()
+    before = (person.folder / "berth.conf").read_text()
+    again = person.berth("connect", "--no-wait")
+    assert (again.returncode, "is there already" in again.stderr) == (1, True)
+    again = person.berth("connect", "--no-wait", "--force")
+    assert (again.returncode, "--replace" in again.stderr) == (1, True)
+    assert (person.folder / "berth.conf").read_text() == before
+    told = person.connect("--force", "--replace")
+    assert public_of(private_in(person.folder / "berth.conf")) == told["key"]
+    assert told["key"] not in before
+
+
+def test_moving_to_another_node_keeps_the_key(world: World, person: Person) -> None:
+    first = person.connect()
+    nonce = world.registry.nonce(person.wallet.address)
+    moved = person.connect("--move", "--node", "node-1")
+    assert (moved["key"], moved["address"], moved["transaction"]) == (first["key"], first["address"], None)
+    assert world.registry.nonce(person.wallet.address) == nonce
+
+
+def test_list_and_revoke(person: Person) -> None:
+    token = person.connect()["token"]
+    listed = json.loads(person.berth("connect", "--list", "--json").stdout)
+    assert [one["token"] for one in listed["passes"]] == [token]
+    assert [one["status"] for one in listed["devices"]] == ["pending"]
+    shown = person.berth("connect", "--list").stdout
+    assert "node-1" in shown
+    revoked = person.berth("connect", "--revoke", token)
+    assert revoked.returncode == 0, revoked.stderr
+    assert json.loads(person.berth("connect", "--list", "--json").stdout)["devices"] == []
+    again = person.berth("connect", "--revoke", token)
+    assert (again.returncode, "no key is registered" in again.stderr) == (1, True)
+
+
+def test_a_qr_code_beside_the_file(person: Person) -> None:
+    done = person.berth("connect", "--no-wait", "--qr")
+    assert done.returncode == 0, done.stderr
+    assert "█" in done.stdout
+    assert "PrivateKey" not in done.stdout
+
+
+def test_several_passes_have_to_be_named(world: World, person: Person) -> None:
+    second = dev.mint(world.endpoint, world.contracts.access_pass, accounts_key, person.wallet.address)
+    asked = person.berth("connect", "--no-wait")
+    assert (asked.returncode, f"{second}" in asked.stderr, "--pass" in asked.stderr) == (1, True, True)
+    assert person.connect("--pass", str(second))["token"] == str(second)
+    foreign = person.berth("connect", "--no-wait", "--pass", "99999", "--force")
+    assert (foreign.returncode, "may not register" in foreign.stderr) == (1, True)
+
+
+def test_a_keystore_with_its_password(person: Person) -> None:
+    from eth_account import Account
+
+    person.key_file.write_text(json.dumps(Account.encrypt(person.wallet.key, "hush", kdf="pbkdf2", iterations=1000)))
+    wrong = person.berth("connect", "--list", BERTH_WALLET_PASSWORD="wrong")
+    assert (wrong.returncode, "cannot be opened" in wrong.stderr) == (1, True)
+    without = person.berth("connect", "--list")
+    assert (without.returncode, "BERTH_WALLET_PASSWORD_FILE" in without.stderr) == (1, True)
+    assert person.berth("connect", "--list", BERTH_WALLET_PASSWORD="hush").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "status", "says"),
+    [
+        (["--list"], {"BERTH_URL": "http://127.0.0.1:9"}, 3, "does not answer"),
+        (["--list"], {"BERTH_URL": "nonsense"}, 1, "is not a URL"),
+        (["--list"], {"BERTH_WALLET_KEY_FILE": "/nowhere"}, 1, "cannot be read"),
+        (["--list"], {"BERTH_WALLET_KEY_FILE": ""}, 1, "no wallet"),
+        (["--list", "--move"], {}, 2, "name one"),
+        (["--node", "node-9"], {}, 1, "there is no node node-9; on offer: node-1"),
+        (["--revoke", "x"], {}, 2, "is not a pass"),
+        (["--move"], {}, 1, "cannot be read"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    person: Person, arguments: list[str], variables: dict[str, str], status: int, says: str
+) -> None:
+    done = person.berth("connect", *arguments, **variables)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (person.folder / "berth.conf").exists()
+
+
+def test_a_wallet_without_a_pass(world: World, service: Service, tmp_path: Path) -> None:
+    done = Person(service, world.wallet(), tmp_path).berth("connect")
+    assert (done.returncode, "holds no pass" in done.stderr) == (1, True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, runtime_checkable
+from typing import ClassVar, Literal
 
 from engine.model import PropertyMap
 
@@ -29,6 +29,21 @@ class PartialFailure(ProviderError):
     def __init__(self, message: str, id: str, outputs: PropertyMap, inputs: PropertyMap | None = None) -> None:
         super().__init__(message)
         self.id, self.outputs, self.inputs = id, outputs, inputs
+
+
+@dataclass(frozen=True)
+class Call:
+    """One resource: as it was (``id``, ``inputs``, ``outputs``), and the inputs that it shall have (``news``)."""
+
+    urn: str
+    id: str = ""
+    inputs: PropertyMap = field(default_factory=dict)
+    outputs: PropertyMap = field(default_factory=dict)
+    news: PropertyMap = field(default_factory=dict)
+    timeout: float = 0  # seconds, 0 for the provider's own default
+    ignore: list[str] = field(default_factory=list)  # paths of inputs whose changes do not count
+    preview: bool = False
+    log: Log = lambda severity, message, ephemeral: None
 
 
 @dataclass(frozen=True)
@@ -54,64 +69,49 @@ class DiffResult:
 
 
 @dataclass(frozen=True)
-class CreateResult:
-    id: str
-    outputs: PropertyMap
-
-
-@dataclass(frozen=True)
-class ReadResult:
-    """``id`` empty: the resource is gone."""
+class Found:
+    """What there is, or was made.  ``id`` empty: it is gone (or, in a preview, not known yet)."""
 
     id: str
     outputs: PropertyMap
     inputs: PropertyMap | None = None
 
 
-class Provider(Protocol):
-    """One configured provider.  ``timeout`` is in seconds, 0 for the provider's own default."""
+class Provider:
+    """One configured provider."""
 
-    def configure(self, inputs: PropertyMap) -> None: ...
+    recovers: ClassVar[bool] = False  # it can tell what became of a creation whose end nobody saw
 
-    def check(self, urn: str, olds: PropertyMap, news: PropertyMap) -> CheckResult: ...
+    def configure(self, inputs: PropertyMap) -> None:
+        """Called first, once."""
 
-    def diff(
-        self, urn: str, id: str, old_inputs: PropertyMap, old_outputs: PropertyMap, news: PropertyMap, ignore: list[str]
-    ) -> DiffResult: ...
+    def check(self, call: Call) -> CheckResult:
+        raise NotImplementedError
 
-    def create(self, urn: str, inputs: PropertyMap, timeout: float, preview: bool, log: Log) -> CreateResult: ...
+    def diff(self, call: Call) -> DiffResult:
+        raise NotImplementedError
 
-    def read(self, urn: str, id: str, inputs: PropertyMap, outputs: PropertyMap, log: Log) -> ReadResult: ...
+    def create(self, call: Call) -> Found:
+        raise NotImplementedError
 
-    def update(
-        self,
-        urn: str,
-        id: str,
-        old_inputs: PropertyMap,
-        old_outputs: PropertyMap,
-        news: PropertyMap,
-        timeout: float,
-        ignore: list[str],
-        preview: bool,
-        log: Log,
-    ) -> PropertyMap: ...
+    def read(self, call: Call) -> Found:
+        raise NotImplementedError
 
-    def delete(
-        self, urn: str, id: str, inputs: PropertyMap, outputs: PropertyMap, timeout: float, log: Log
-    ) -> None: ...
+    def update(self, call: Call) -> PropertyMap:
+        raise NotImplementedError
 
-    def invoke(self, token: str, args: PropertyMap) -> PropertyMap: ...
+    def delete(self, call: Call) -> None:
+        raise NotImplementedError
 
-    def close(self) -> None: ...
-
-
-@runtime_checkable
-class Recovers(Protocol):
-    """A provider that can tell what became of a creation whose end nobody saw."""
-
-    def recover(self, urn: str, inputs: PropertyMap, known: set[str], log: Log) -> CreateResult | None:
-        """What was made for ``urn`` with these inputs, if anything was (``known``: ids that are others).
+    def recover(self, call: Call, known: set[str]) -> Found | None:
+        """What was made for ``call.urn`` with ``call.news``, if anything was (``known``: ids that are others).
 
         Raises PartialFailure for what is there but has to be finished by an update.
         """
-        ...
+        raise NotImplementedError
+
+    def invoke(self, token: str, args: PropertyMap) -> PropertyMap:
+        raise ProviderError(f"the embedded engine does not implement the function {token}")
+
+    def close(self) -> None:
+        """Called last."""

@@ -3,14 +3,15 @@
 ==============  ===========================================================================
 ``options``     what an operation is told and gives back
 ``operation``   from begin to end: refresh, program, deletions, stack outputs
-``language``    starts the program with ``launcher`` and passes on what it prints
+``process``     the program (started by ``launcher``) and the servers beside it
 ``monitor``     the gRPC services that the program talks to
-``goals``       a registration, freed of the wire; ``values`` and ``paths`` of its properties
+``goals``       a registration and its resource; ``values`` and ``paths`` of its properties
 ``identity``    which old resource it continues: URNs and aliases
 ``steps``       what to do for it: same, create, update, replace, read, import
-``scope``       what was asked for (``--target``, ``--replace``); ``bystanders`` are left alone
+``scope``       what was asked for (``--target``, ``--replace``)
 ``plan``        what an update is held to (``--plan``), and making it
 ``callbacks``   the program's transforms and hooks
+``policies``    what policy packs (``analyzer``) say of it, set by ``policyconfig`` and its ``schema``
 ``deletions``   what goes, and in which order
 ``refresh``     what is really there
 ``recovery``    what an engine that was killed left under way
@@ -25,7 +26,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from engine.deploy.options import DeploymentFailed, Options, Program, Result
+from engine.deploy.options import DeploymentFailed, Job, Options, Program, Result
 from engine.events import Emit
 from engine.model import Secret, Snapshot
 
@@ -52,4 +53,4 @@ def run(
     """
     from engine.deploy.operation import Operation  # the CLI's other verbs should not pay for gRPC
 
-    return Operation(program, config, snapshot, options, save, emit, cancel).run()
+    return Operation(Job(program, config, options, emit), snapshot, save, cancel).run()

@@ -13,13 +13,10 @@ import yaml
 from google.protobuf import empty_pb2, json_format
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 
-from engine.deploy.language import environment
-from engine.deploy.options import Options, PolicyPack, Program
+from engine.deploy.options import Job, PolicyPack
 from engine.deploy.policyconfig import Policy, Setting, levels, problems, read, reconcile
-from engine.deploy.server import Server
+from engine.deploy.process import Server
 from engine.deploy.values import to_struct
-from engine.events import Emit
-from engine.model import Secret
 from engine.provider import ProviderError
 
 severities: Final = ("", "low", "medium", "high", "critical")  # in the order of the protocol's numbers
@@ -28,25 +25,24 @@ severities: Final = ("", "low", "medium", "high", "critical")  # in the order of
 class Analyzer:
     """The process is started at once; :meth:`load` waits for it and tells it about the stack."""
 
-    def __init__(self, pack: PolicyPack, program: Program, config: dict[str, str | Secret], options: Options) -> None:
+    def __init__(self, pack: PolicyPack, job: Job) -> None:
         self.path = os.path.normpath(pack.path)
-        self._settings_file, self._program, self._options, self._config = pack.config, program, options, config
+        self._settings_file, self._job = pack.config, job
         self._directory = Path(pack.path).resolve()
         self._project = _project(self.path)
         self.name, self.version = self.path, ""
         self._server: Server | None = None
 
-    def start(self, engine: str, emit: Emit) -> None:
+    def start(self, engine: str) -> None:
         virtualenv = self._project.options.get("virtualenv")
-        python = self._directory / str(virtualenv) / "bin" / "python" if virtualenv else self._program.python
+        python = self._directory / str(virtualenv) / "bin" / "python" if virtualenv else self._job.program.python
         if not python.exists():
             raise ProviderError(
                 f"{self.path}/PulumiPolicy.yaml: the virtualenv '{virtualenv}' has no {python}: create it"
             )
-        environ = environment(self._program, self._config)
-        environ["PULUMI_DRY_RUN"] = "true" if self._options.preview else "false"
-        what, arguments = f"the policy pack '{self.path}'", [engine, str(self._directory)]
-        self._server = Server(what, python, "pulumi.policy", arguments, self._directory, environ, emit)
+        dry_run = {"PULUMI_DRY_RUN": str(self._job.options.preview).lower()}
+        what, command = f"the policy pack '{self.path}'", ["pulumi.policy", engine, str(self._directory)]
+        self._server = Server(what, self._job, command, python, self._directory, dry_run)
 
     def load(self, engine: str) -> list[str]:
         """Gives what is wrong with the pack's settings, which it gets when nothing is.  Raises ProviderError."""
@@ -56,14 +52,11 @@ class Analyzer:
             engine_address=engine, root_directory=place, program_directory=place
         )
         self._call("Handshake", handshake, optional=True)
-        program = self._program
         about = analyzer_pb2.AnalyzerStackConfigureRequest(
-            stack=program.stack,
-            project=program.project,
-            organization=program.organization,
-            dry_run=self._options.preview,
-            config={k: v.value if isinstance(v, Secret) else v for k, v in self._config.items()},
-            config_secret_keys=[key for key, value in self._config.items() if isinstance(value, Secret)],
+            **self._job.names,
+            dry_run=self._job.options.preview,
+            config=self._job.plain_config,
+            config_secret_keys=self._job.secret_keys,
         )
         self._call("ConfigureStack", about, optional=True)
         info = self._call("GetAnalyzerInfo", empty_pb2.Empty())

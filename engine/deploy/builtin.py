@@ -6,71 +6,49 @@ import uuid
 from collections.abc import Callable
 
 from engine.model import PropertyMap, Resource, contains_secret
-from engine.provider import CheckFailure, CheckResult, CreateResult, DiffResult, Log, ProviderError, ReadResult
-
-stack_reference = "pulumi:pulumi:StackReference"
+from engine.provider import Call, CheckFailure, CheckResult, DiffResult, Found, Provider, ProviderError
 
 
-class BuiltinProvider:
+class BuiltinProvider(Provider):
     """``outputs`` gives another stack's outputs by name, ``news`` a resource that this operation has dealt with."""
 
     def __init__(self, outputs: Callable[[str], PropertyMap] | None, news: Callable[[str], Resource | None]) -> None:
         self._outputs, self._news = outputs, news
 
-    def configure(self, inputs: PropertyMap) -> None:
-        pass
+    def check(self, call: Call) -> CheckResult:
+        _require_reference(call.urn)
+        unknown = [CheckFailure(key, f'unknown property "{key}"') for key in call.news if key != "name"]
+        missing = [] if "name" in call.news else [CheckFailure("name", 'missing required property "name"')]
+        return CheckResult(call.news, unknown + missing)
 
-    def check(self, urn: str, olds: PropertyMap, news: PropertyMap) -> CheckResult:
-        _require_reference(urn)
-        unknown = [CheckFailure(key, f'unknown property "{key}"') for key in news if key != "name"]
-        missing = [] if "name" in news else [CheckFailure("name", 'missing required property "name"')]
-        return CheckResult(news, unknown + missing)
-
-    def diff(
-        self, urn: str, id: str, old_inputs: PropertyMap, old_outputs: PropertyMap, news: PropertyMap, ignore: list[str]
-    ) -> DiffResult:
-        changed = old_inputs.get("name") != news.get("name")
+    def diff(self, call: Call) -> DiffResult:
+        changed = call.inputs.get("name") != call.news.get("name")
         return DiffResult(changed, ["name"] if changed else [])
 
-    def create(self, urn: str, inputs: PropertyMap, timeout: float, preview: bool, log: Log) -> CreateResult:
-        return CreateResult("" if preview else str(uuid.uuid4()), self._read(inputs["name"]))
+    def create(self, call: Call) -> Found:
+        return Found("" if call.preview else str(uuid.uuid4()), self._read(call.news["name"]))
 
-    def read(self, urn: str, id: str, inputs: PropertyMap, outputs: PropertyMap, log: Log) -> ReadResult:
-        _require_reference(urn)
-        if "name" not in inputs:
+    def read(self, call: Call) -> Found:
+        _require_reference(call.urn)
+        if "name" not in call.inputs:
             raise ProviderError("a stack reference cannot be imported")
-        return ReadResult(id, self._read(inputs["name"]), inputs)
+        return Found(call.id, self._read(call.inputs["name"]), call.inputs)
 
-    def update(
-        self,
-        urn: str,
-        id: str,
-        old_inputs: PropertyMap,
-        old_outputs: PropertyMap,
-        news: PropertyMap,
-        timeout: float,
-        ignore: list[str],
-        preview: bool,
-        log: Log,
-    ) -> PropertyMap:
-        return self._read(news["name"])
+    def update(self, call: Call) -> PropertyMap:
+        return self._read(call.news["name"])
 
-    def delete(self, urn: str, id: str, inputs: PropertyMap, outputs: PropertyMap, timeout: float, log: Log) -> None:
-        pass
+    def delete(self, call: Call) -> None:
+        """There is nothing but the state."""
 
     def invoke(self, token: str, args: PropertyMap) -> PropertyMap:
         if token == "pulumi:pulumi:readStackOutputs":
             return self._read(args["name"])
-        if token == "pulumi:pulumi:getResource":
-            resource = self._news(args["urn"])
-            if resource is None:
-                raise ProviderError(f"unknown resource {args['urn']}")
-            found = {"urn": resource.urn, "id": resource.id, "provider": resource.provider}
-            return {**found, "state": resource.outputs}
-        raise ProviderError(f"the embedded engine does not implement the function {token}")
-
-    def close(self) -> None:
-        pass
+        if token != "pulumi:pulumi:getResource":
+            return super().invoke(token, args)
+        resource = self._news(args["urn"])
+        if resource is None:
+            raise ProviderError(f"unknown resource {args['urn']}")
+        return {"urn": resource.urn, "id": resource.id, "provider": resource.provider, "state": resource.outputs}
 
     def _read(self, name: str) -> PropertyMap:
         if self._outputs is None:
@@ -82,5 +60,5 @@ class BuiltinProvider:
 
 def _require_reference(urn: str) -> None:
     type = urn.split("::")[2].rsplit("$", 1)[-1]
-    if type != stack_reference:
+    if type != "pulumi:pulumi:StackReference":
         raise ProviderError(f"the embedded engine does not implement the resource type {type}")

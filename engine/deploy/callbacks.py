@@ -12,32 +12,24 @@ import grpc
 from google.protobuf import struct_pb2
 from pulumi.runtime.proto import callback_pb2, callback_pb2_grpc, resource_pb2
 
-from engine.deploy.language import channel_options
+from engine.deploy.goals import Goal, aliases_of, deletes_first
+from engine.deploy.options import Job
+from engine.deploy.process import channel_options
 from engine.deploy.values import from_struct, output_signature, secret_signature, signature, to_struct, unknown_token
-from engine.events import Diagnostic, Emit
+from engine.events import Diagnostic
 from engine.model import Resource
 
-# A registration's options as a transform sees them: (in the request, in TransformResourceOptions)
-_options: Final = (
-    ("dependencies", "depends_on"),
-    ("protect", "protect"),
-    ("ignoreChanges", "ignore_changes"),
-    ("replaceOnChanges", "replace_on_changes"),
-    ("version", "version"),
-    ("aliases", "aliases"),
-    ("provider", "provider"),
-    ("customTimeouts", "custom_timeouts"),
-    ("pluginDownloadURL", "plugin_download_url"),
-    ("retainOnDelete", "retain_on_delete"),
-    ("deletedWith", "deleted_with"),
-    ("additionalSecretOutputs", "additional_secret_outputs"),
-    ("providers", "providers"),
-    ("hooks", "hooks"),
-    ("importId", "import"),
-    ("hideDiffs", "hide_diff"),
-    ("replace_with", "replace_with"),
-    ("replacement_trigger", "replacement_trigger"),
-)
+_Options: Final = resource_pb2.TransformResourceOptions
+# A registration's options as a transform sees them: by their names there, those in the request.
+_names: Final = {field.camelcase_name: field.name for field in _Options.DESCRIPTOR.fields} | {
+    "dependencies": "depends_on",
+    "pluginDownloadURL": "plugin_download_url",
+    "importId": "import",
+    "hideDiffs": "hide_diff",
+    "replace_with": "replace_with",
+    "replacement_trigger": "replacement_trigger",
+}
+_options: Final = [(field.name, _names[field.name]) for field in Goal.DESCRIPTOR.fields if field.name in _names]
 _moments: Final = {
     "create": "Create",
     "create-replacement": "Create",
@@ -52,8 +44,8 @@ class HookFailed(Exception):
 
 
 class Callbacks:
-    def __init__(self, emit: Emit, preview: bool) -> None:
-        self._emit, self._preview = emit, preview
+    def __init__(self, job: Job) -> None:
+        self._job = job
         self._lock = threading.Lock()
         self._channels: dict[str, grpc.Channel] = {}
         self.stack_transforms: list[Any] = []
@@ -77,37 +69,35 @@ class Callbacks:
 
     # Transforms
 
-    def remember(self, urn: str, request: Any) -> None:
+    def remember(self, urn: str, request: Goal) -> None:
         """What is registered below ``urn`` is transformed as that was."""
         self._transforms[urn] = (request.parent, list(request.transforms))
 
-    def transformed(self, request: Any) -> Any:
+    def transformed(self, request: Goal) -> Goal:
         """The registration after its own transforms, its parents' and the stack's, in this order."""
-        inherited, parent = list(request.transforms), request.parent
+        transforms, parent = list(request.transforms), request.parent
         while parent:
             parent, more = self._transforms.get(parent, ("", []))
-            inherited += more
-        transforms = inherited + self.stack_transforms
+            transforms += more
+        transforms += self.stack_transforms
         if not transforms:
             return request
-        result, options = resource_pb2.RegisterResourceRequest(), resource_pb2.TransformResourceOptions()
+        result, options = Goal(), _Options()
         result.CopyFrom(request)
-        for urn in request.aliasURNs:
-            result.aliases.add(urn=urn)
+        result.ClearField("aliases")
         result.ClearField("aliasURNs")
+        result.aliases.extend(aliases_of(request))
         for theirs, ours in _options:
             _copy(result, theirs, options, ours)
-        if result.deleteBeforeReplaceDefined or result.deleteBeforeReplace:
-            options.delete_before_replace = result.deleteBeforeReplace
-        if request.transforms:
-            for key, some in request.propertyDependencies.items():
-                if key in result.object.fields and some.urns:
-                    _depend(result.object.fields[key], some.urns)
+        options.ClearField("delete_before_replace")
+        if (first := deletes_first(request)) is not None:
+            options.delete_before_replace = first
+        for key, some in request.propertyDependencies.items() if request.transforms else ():
+            if key in result.object.fields and some.urns:
+                _depend(result.object.fields[key], some.urns)
         for transform in transforms:
-            ask = resource_pb2.TransformRequest(
-                name=request.name, type=request.type, custom=request.custom, parent=request.parent,
-                properties=result.object, options=options,
-            )  # fmt: skip
+            ask = resource_pb2.TransformRequest(properties=result.object, options=options, custom=request.custom)
+            ask.name, ask.type, ask.parent = request.name, request.type, request.parent
             answer = resource_pb2.TransformResponse.FromString(self._invoke(transform, ask))
             if answer.HasField("properties"):
                 result.object.CopyFrom(answer.properties)
@@ -117,7 +107,6 @@ class Callbacks:
             if theirs != "dependencies" or request.transforms:
                 _copy(options, ours, result, theirs)
         result.deleteBeforeReplaceDefined = options.HasField("delete_before_replace")
-        result.deleteBeforeReplace = options.delete_before_replace
         if request.transforms:
             # Its own transforms had the dependencies in hand, with each property: what they left is what counts.
             found: dict[str, set[str]] = {}
@@ -142,7 +131,7 @@ class Callbacks:
             hook = self.hooks.get(name)
             if hook is None:
                 raise HookFailed(f'hook "{name}" was not registered')
-            if self._preview and not hook.on_dry_run:
+            if self._job.options.preview and not hook.on_dry_run:
                 continue
             request = resource_pb2.ResourceHookRequest(
                 urn=subject.urn, id=subject.id or (olds.id if olds else ""), name=subject.name, type=subject.type,
@@ -154,7 +143,7 @@ class Callbacks:
             response = resource_pb2.ResourceHookResponse.FromString(self._invoke(hook.callback, request))
             if response.error and hook.ignore_errors:
                 message = f'{moment} hook "{name}" failed: {response.error}'
-                self._emit(Diagnostic("warning", message, subject.urn))
+                self._job.emit(Diagnostic("warning", message, subject.urn))
             elif response.error:
                 raise HookFailed(f'{when.lower()} hook "{name}" failed: {response.error}')
 

@@ -9,28 +9,27 @@ from __future__ import annotations
 import builtins
 import re
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Any, Final
 
 import grpc
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
-from engine.deploy.language import environment
-from engine.deploy.options import Program
-from engine.deploy.server import Server
+from engine.deploy.options import Job
+from engine.deploy.process import Server
 from engine.deploy.values import from_struct, to_struct
 from engine.events import Diagnostic, Emit
-from engine.model import PropertyMap, Secret
-from engine.provider import (
-    CheckFailure,
-    CheckResult,
-    CreateResult,
-    DiffResult,
-    Log,
-    ProviderError,
-    ReadResult,
-)
+from engine.model import PropertyMap
+from engine.provider import Call, CheckFailure, CheckResult, DiffResult, Found, Provider, ProviderError
 
-Reply = TypeVar("Reply")
+# The request of each call, and which part of a Call its fields hold.
+_requests: Final[dict[str, tuple[Any, dict[str, str]]]] = {
+    "Check": (provider_pb2.CheckRequest, {"olds": "inputs", "news": "news"}),
+    "Diff": (provider_pb2.DiffRequest, {"olds": "outputs", "news": "news", "old_inputs": "inputs"}),
+    "Create": (provider_pb2.CreateRequest, {"properties": "news"}),
+    "Read": (provider_pb2.ReadRequest, {"properties": "outputs", "inputs": "inputs"}),
+    "Update": (provider_pb2.UpdateRequest, {"olds": "outputs", "news": "news", "old_inputs": "inputs"}),
+    "Delete": (provider_pb2.DeleteRequest, {"properties": "outputs", "old_inputs": "inputs"}),
+}
 _changes: Final[dict[int, bool | None]] = {
     provider_pb2.DiffResponse.DIFF_UNKNOWN: None,
     provider_pb2.DiffResponse.DIFF_NONE: False,
@@ -42,99 +41,65 @@ class OutcomeUnknown(ProviderError):
     """The provider died during the call: nobody knows what it did, so the operation stays on record as pending."""
 
 
-def start(program: Program, config: dict[str, str | Secret], engine: str, emit: Emit) -> Server:
+def start(job: Job, engine: str) -> Server:
     """The one server of all dynamic providers of an operation."""
+    program = job.program
     options = {f"PULUMI_RUNTIME_{key.upper()}": str(value) for key, value in program.runtime_options.items()}
-    environ = {**environment(program, config), **options}
     what = "the server of the dynamic providers"
-    return Server(what, program.python, "pulumi.dynamic", [engine], program.directory, environ, emit)
+    return Server(what, job, ["pulumi.dynamic", engine], program.python, program.directory, options)
 
 
-class DynamicProvider:
-    """One configured ``pulumi-python`` provider (satisfies :class:`engine.provider.Provider`)."""
+class DynamicProvider(Provider):
+    """One configured ``pulumi-python`` provider; the server serves them all, and whoever started it closes it."""
 
-    def __init__(self, server: Callable[[], Server], log: Emit) -> None:
-        self._server, self._emit = server, log
+    def __init__(self, server: Callable[[], Server], emit: Emit) -> None:
+        self._server, self._emit = server, emit
 
     def configure(self, inputs: PropertyMap) -> None:
         """``inputs``: the whole configuration by full keys, without secret marks."""
         request = provider_pb2.ConfigureRequest(args=to_struct(inputs), acceptSecrets=True, acceptResources=True)
-        self._call("", lambda stub: stub.Configure(request))
+        self._send("", "Configure", request)
 
-    def check(self, urn: str, olds: PropertyMap, news: PropertyMap) -> CheckResult:
-        request = provider_pb2.CheckRequest(urn=urn, olds=to_struct(olds), news=to_struct(news))
-        reply = self._call(urn, lambda stub: stub.Check(request))
+    def check(self, call: Call) -> CheckResult:
+        reply = self._ask("Check", call)
         failures = [CheckFailure(failure.property, failure.reason) for failure in reply.failures]
         return CheckResult(from_struct(reply.inputs), failures)
 
-    def diff(
-        self, urn: str, id: str, old_inputs: PropertyMap, old_outputs: PropertyMap, news: PropertyMap, ignore: list[str]
-    ) -> DiffResult:
-        request = provider_pb2.DiffRequest(
-            id=id,
-            urn=urn,
-            olds=to_struct(old_outputs),
-            news=to_struct(news),
-            ignoreChanges=ignore,
-            old_inputs=to_struct(old_inputs),
-        )
-        reply = self._call(urn, lambda stub: stub.Diff(request))
+    def diff(self, call: Call) -> DiffResult:
+        reply = self._ask("Diff", call)
         return DiffResult(_changes[reply.changes], list(reply.replaces), reply.deleteBeforeReplace)
 
-    def create(self, urn: str, inputs: PropertyMap, timeout: float, preview: bool, log: Log) -> CreateResult:
-        if preview:
-            return CreateResult("", inputs)
-        request = provider_pb2.CreateRequest(urn=urn, properties=to_struct(inputs), timeout=timeout)
-        reply = self._call(urn, lambda stub: stub.Create(request))
-        return CreateResult(reply.id, from_struct(reply.properties))
+    def create(self, call: Call) -> Found:
+        if call.preview:
+            return Found("", call.news)
+        reply = self._ask("Create", call)
+        return Found(reply.id, from_struct(reply.properties))
 
-    def read(self, urn: str, id: str, inputs: PropertyMap, outputs: PropertyMap, log: Log) -> ReadResult:
-        request = provider_pb2.ReadRequest(id=id, urn=urn, properties=to_struct(outputs), inputs=to_struct(inputs))
-        reply = self._call(urn, lambda stub: stub.Read(request))
-        read_inputs = from_struct(reply.inputs) if reply.HasField("inputs") else None
-        return ReadResult(reply.id, from_struct(reply.properties), read_inputs)
+    def read(self, call: Call) -> Found:
+        reply = self._ask("Read", call)
+        inputs = from_struct(reply.inputs) if reply.HasField("inputs") else None
+        return Found(reply.id, from_struct(reply.properties), inputs)
 
-    def update(
-        self,
-        urn: str,
-        id: str,
-        old_inputs: PropertyMap,
-        old_outputs: PropertyMap,
-        news: PropertyMap,
-        timeout: float,
-        ignore: list[str],
-        preview: bool,
-        log: Log,
-    ) -> PropertyMap:
-        if preview:
-            return news
-        request = provider_pb2.UpdateRequest(
-            id=id,
-            urn=urn,
-            olds=to_struct(old_outputs),
-            news=to_struct(news),
-            timeout=timeout,
-            ignoreChanges=ignore,
-            old_inputs=to_struct(old_inputs),
-        )
-        return from_struct(self._call(urn, lambda stub: stub.Update(request)).properties)
+    def update(self, call: Call) -> PropertyMap:
+        return call.news if call.preview else from_struct(self._ask("Update", call).properties)
 
-    def delete(self, urn: str, id: str, inputs: PropertyMap, outputs: PropertyMap, timeout: float, log: Log) -> None:
-        request = provider_pb2.DeleteRequest(
-            id=id, urn=urn, properties=to_struct(outputs), timeout=timeout, old_inputs=to_struct(inputs)
-        )
-        self._call(urn, lambda stub: stub.Delete(request))
+    def delete(self, call: Call) -> None:
+        self._ask("Delete", call)
 
     def invoke(self, token: str, args: PropertyMap) -> PropertyMap:
         raise ProviderError(f"dynamic providers have no functions, so none is called {token}")
 
-    def close(self) -> None:
-        pass  # the server serves every provider of the operation, which closes it
+    def _ask(self, method: str, call: Call) -> Any:
+        kind, parts = _requests[method]
+        fields: dict[str, Any] = {name: to_struct(getattr(call, part)) for name, part in parts.items()}
+        more = {"urn": call.urn, "id": call.id, "timeout": call.timeout, "ignoreChanges": call.ignore}
+        fields.update((name, value) for name, value in more.items() if name in kind.DESCRIPTOR.fields_by_name)
+        return self._send(call.urn, method, kind(**fields))
 
-    def _call(self, urn: str, method: Callable[[provider_pb2_grpc.ResourceProviderStub], Reply]) -> Reply:
+    def _send(self, urn: str, method: str, request: Any) -> Any:
         server = self._server()
         try:
-            return method(server.stub(provider_pb2_grpc.ResourceProviderStub))
+            return getattr(server.stub(provider_pb2_grpc.ResourceProviderStub), method)(request)
         except grpc.RpcError as error:
             details = error.details() or str(error.code())
             if error.code() == grpc.StatusCode.UNAVAILABLE:

@@ -7,68 +7,73 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from engine.deploy.callbacks import Callbacks, HookFailed
 from engine.deploy.dynamic import OutcomeUnknown
+from engine.deploy.options import Job
 from engine.deploy.state import State, now, secret_outputs, worth_saving
 from engine.deploy.values import same
-from engine.events import Diagnostic, Emit, Operation, StepDone, StepFailed, StepStarted
+from engine.events import Diagnostic, Operation, StepDone, StepFailed, StepStarted
 from engine.model import Resource
-from engine.provider import Kind, PartialFailure
+from engine.provider import DiffResult, PartialFailure
 
-pending_types = {
+_pending: Final = {
     "create": "creating",
-    "create-replacement": "creating",
     "update": "updating",
     "delete": "deleting",
-    "delete-replaced": "deleting",
     "read": "reading",
-    "read-replacement": "reading",
     "import": "importing",
-    "import-replacement": "importing",
 }
 # Steps that are half of a replacement are not counted: the "replace" step stands for both halves.
-uncounted = {"create-replacement", "delete-replaced", "read-replacement", "import-replacement", "discard-replaced"}
+_halves: Final = ("-replacement", "-replaced")
+_no_diff: Final = DiffResult(False)
 
 
 class Stopped(Exception):
     """The operation is ending (a failure was reported, or it was cancelled): start nothing more."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Step:
     """One thing to do.  ``apply`` asks the provider and fills in ``new``; it must not touch the state.
 
-    ``supersedes``: ``old`` leaves the state when the step succeeded.  ``finish`` runs with the state locked.
+    When it succeeded ``old`` leaves the state, or stays with the flag that ``marks`` names.
     """
 
     op: Operation
-    urn: str
     old: Resource | None
     new: Resource | None
     apply: Callable[[], None] = lambda: None
-    replaces: list[str] = field(default_factory=list)
-    detailed: dict[str, Kind] | None = None
-    finish: Callable[[], None] = lambda: None
-    supersedes: bool = True
+    diff: DiffResult = _no_diff
+    marks: Literal["", "delete", "pending_replacement"] = ""
     recorded: bool = True  # stands in the state (a "replace" is only an announcement)
 
+    @property
+    def subject(self) -> Resource:
+        """What the provider is asked about."""
+        subject = self.new or self.old
+        assert subject is not None
+        return subject
 
-def _differs(step: Step) -> bool:
-    return bool(step.old and step.new and not same(step.old.outputs, step.new.outputs))
+    @property
+    def urn(self) -> str:
+        return self.subject.urn
 
-
-def is_default_provider(resource: Resource) -> bool:
-    """Default providers are the engine's own: nobody wrote them, so nobody is shown them."""
-    return resource.is_provider and resource.name.startswith("default")
+    @property
+    def silent(self) -> bool:
+        """Default providers are the engine's own: nobody wrote them, so nobody is shown them."""
+        shown = self.old or self.subject
+        return shown.is_provider and shown.name.startswith("default")
 
 
 class Executor:
     """Runs steps, each on the caller's thread; after a failure or a cancellation it starts none."""
 
-    def __init__(self, state: State, callbacks: Callbacks, emit: Emit, preview: bool, cancel: threading.Event) -> None:
-        self.state, self.callbacks, self.emit, self.preview, self.cancel = state, callbacks, emit, preview, cancel
+    def __init__(self, job: Job, state: State, callbacks: Callbacks, cancel: threading.Event) -> None:
+        self.state, self.callbacks, self.cancel = state, callbacks, cancel
+        self.emit, self.preview = job.emit, job.options.preview
         self.changes: Counter[str] = Counter()
         self.failed = threading.Event()
         self.troubled = False  # a preview found what an update would stop at
@@ -82,17 +87,13 @@ class Executor:
         self.emit(Diagnostic("error", message, urn))
         self.failed.set()
 
-    def count(self, op: Operation) -> None:
-        with self.state.lock:
-            self.changes[op] += 1
-
-    def complain(self, message: str, urn: str) -> None:
+    def complain(self, message: str, urn: str = "") -> None:
         """A failure that an update stops at, while a preview goes on to show what else there is."""
         self.troubled = True
-        if not self.preview:
-            self.fail(message, urn)
-            raise Stopped
         self.emit(Diagnostic("error", message, urn))
+        if not self.preview:
+            self.failed.set()
+            raise Stopped
 
     @property
     def stopping(self) -> bool:
@@ -127,27 +128,30 @@ class Executor:
 
     def run(self, step: Step) -> None:
         """Carry out a step.  Raises Stopped when it failed, after reporting it."""
-        shown = step.old or step.new
-        silent = shown is not None and is_default_provider(shown)
         with self.work():
-            started = time.monotonic()
-            if not silent:
-                self.emit(StepStarted(step.urn, step.op, step.old, step.new, step.replaces, step.detailed))
-            message = self._carry_out(step)
-            seconds = time.monotonic() - started
-            if message is not None:
-                self.emit(StepFailed(step.urn, step.op, message, seconds))
-                self.failed.set()
-                raise Stopped
-            if not silent:
-                self.emit(StepDone(step.urn, step.op, step.old, step.new, seconds, step.detailed))
-                if step.op not in uncounted and (step.op != "read" or _differs(step)):
-                    self.count(step.op)
-            subject = step.old or step.new
-            if step.op in ("create", "update") and subject is not None and not subject.custom:
+            self.report(step, lambda: self._carry_out(step))
+            if step.op in ("create", "update") and not step.subject.custom:
                 self.components[step.urn] = step
             else:
                 self.after(step)
+
+    def report(self, step: Step, work: Callable[[], str | None], *, counted: bool = True) -> None:
+        """Events around ``work``, which may change the step, and says why it failed, or None.  Raises Stopped."""
+        started = time.monotonic()
+        if not step.silent:
+            self.emit(StepStarted(step.urn, step.op, step.old, step.new, step.diff.replaces, step.diff.detailed))
+        message = work()
+        seconds = time.monotonic() - started
+        if message is not None:
+            self.emit(StepFailed(step.urn, step.op, message, seconds))
+            self.failed.set()
+            raise Stopped
+        if not step.silent:
+            self.emit(StepDone(step.urn, step.op, step.old, step.new, seconds, step.diff.detailed))
+            seen = step.op == "read" and (step.old is None or same(step.old.outputs, step.subject.outputs))
+            if counted and not seen and not step.op.endswith(_halves):
+                with self.state.lock:
+                    self.changes[step.op] += 1
 
     def after(self, step: Step) -> None:
         """Run the hooks after a step: a failing one cannot undo it, but fails the operation."""
@@ -158,50 +162,40 @@ class Executor:
 
     def _carry_out(self, step: Step) -> str | None:
         """Why the step failed, or None."""
-        subject = (step.old if step.op.startswith("delete") else step.new) or step.old
-        assert subject is not None
-        type = pending_types.get(step.op)
-        called = type is not None and subject.custom and not subject.is_provider
-        if called and type is not None:
-            self.state.begin(subject, type)
-        message = None
+        op, old, new, subject, message = step.op, step.old, step.new, step.subject, None
+        pending = _pending.get(op.removesuffix("-replacement").removesuffix("-replaced"))
+        if pending is not None and subject.custom and not subject.is_provider:
+            self.state.begin(subject, pending)
         try:
-            self.callbacks.run("Before", step.op, step.old, step.new)
+            self.callbacks.run("Before", op, old, new)
             step.apply()
         except Exception as error:  # noqa: BLE001
             # Whatever a provider raises ends the step, not the engine: others are running, and state must be kept.
             message = str(error) or error.__class__.__name__
-            if not isinstance(error, PartialFailure) or step.new is None:
+            if not isinstance(error, PartialFailure) or new is None:
                 if not isinstance(error, OutcomeUnknown):
                     self.state.end(subject)
                 self.state.commit()
                 return message
-            step.new.id, step.new.outputs = error.id or step.new.id, error.outputs
-            step.new.inputs = step.new.inputs if error.inputs is None else error.inputs
-            step.new.init_errors = [message]
+            new.id, new.outputs, new.init_errors = error.id or new.id, error.outputs, [message]
+            new.inputs = new.inputs if error.inputs is None else error.inputs
         with self.state.lock:
-            if step.new is not None and step.op != "replace":
-                self._stamp(step)
-                step.new.outputs = secret_outputs(step.new)
-                self.news[step.urn] = step.new
+            if new is not None and op != "replace":
+                if op.startswith(("create", "import")):
+                    new.created = new.modified = now()
+                elif op == "update" and new.custom:
+                    new.modified = now()
+                new.outputs = secret_outputs(new)
+                self.news[step.urn] = new
             self.state.end(subject, done=True)
-            step.finish()
-            if step.old is not None:
-                self.state.changed(step.old)
+            if old is not None and step.marks:
+                setattr(old, step.marks, True)
+            if old is not None:
+                self.state.changed(old)
             if step.recorded:
-                self.state.replace(step.old if step.supersedes else None, step.new)
-        if step.op == "same" and step.old is not None and step.new is not None:
-            if worth_saving(step.old, step.new):
-                self.state.commit()
-            else:
-                self.state.touch()
+                self.state.replace(None if step.marks else old, new)
+        if op == "same" and old is not None and new is not None and not worth_saving(old, new):
+            self.state.touch()
         elif step.recorded:
             self.state.commit()
         return message
-
-    def _stamp(self, step: Step) -> None:
-        assert step.new is not None
-        if step.op in ("create", "create-replacement", "import", "import-replacement"):
-            step.new.created = step.new.modified = now()
-        elif step.op == "update" and step.new.custom:
-            step.new.modified = now()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from engine.deploy.goals import Alias, Goal, make_urn
+from pulumi.runtime.proto import alias_pb2
+
+from engine.deploy.goals import Goal, aliases_of, make_urn
 from engine.deploy.options import Program
 from engine.deploy.state import State
 from engine.model import Resource, type_stack
@@ -62,7 +64,7 @@ class Identities:
         return None
 
     def _candidates(self, goal: Goal) -> list[str]:
-        own = [self._collapse(goal, alias) for alias in goal.aliases]
+        own = [self._collapse(goal, alias) for alias in aliases_of(goal)]
         parent_alias = self._alias_of.get(goal.parent)
         if parent_alias is None:
             return own
@@ -75,11 +77,12 @@ class Identities:
             inherited.append(make_urn(self._program.stack, self._program.project, parent_alias, type, name))
         return list(dict.fromkeys([*own, *inherited]))
 
-    def _collapse(self, goal: Goal, alias: Alias) -> str:
+    def _collapse(self, goal: Goal, alias: alias_pb2.Alias) -> str:
         if alias.urn:
             return alias.urn
-        parent = self._alias_of.get(alias.parent, alias.parent) if alias.parent else goal.parent
-        if alias.no_parent or (parent and parent.split("::")[2].endswith(type_stack)):
+        was = alias.spec
+        parent = self._alias_of.get(was.parentUrn, was.parentUrn) if was.parentUrn else goal.parent
+        if was.noParent or (parent and parent.split("::")[2].endswith(type_stack)):
             parent = ""
-        stack, project = alias.stack or self._program.stack, alias.project or self._program.project
-        return make_urn(stack, project, parent, alias.type or goal.type, alias.name or goal.name)
+        stack, project = was.stack or self._program.stack, was.project or self._program.project
+        return make_urn(stack, project, parent, was.type or goal.type, was.name or goal.name)

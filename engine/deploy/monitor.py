@@ -3,25 +3,26 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 
 import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, resource_pb2, resource_pb2_grpc
 
 from engine.deploy.execute import Executor, Stopped
-from engine.deploy.goals import Goal, Unsupported, goal_of, position
+from engine.deploy.goals import Unsupported, goal_of_read
 from engine.deploy.identity import Problem
-from engine.deploy.language import channel_options
-from engine.deploy.options import Options, Program
+from engine.deploy.options import Job
 from engine.deploy.plugins import Providers, package_of
+from engine.deploy.process import channel_options
 from engine.deploy.steps import Generator
-from engine.deploy.values import from_struct, plain, to_struct
+from engine.deploy.values import from_struct, to_struct
 from engine.events import Diagnostic, Emit, OutputsRegistered
-from engine.model import PropertyMap, Secret, type_stack
+from engine.model import PropertyMap, type_stack
 
 # Only what is implemented: the SDK refuses by name what a program wants beyond it.
 features: Final = {
@@ -33,13 +34,36 @@ features: Final = {
     "transforms": resource_pb2.RESOURCE_MONITOR_FEATURE_TRANSFORMS,
     "resourceHooks": resource_pb2.RESOURCE_MONITOR_FEATURE_RESOURCE_HOOKS,
 }
-severities: Final[dict[int, Literal["debug", "info", "warning", "error"]]] = {
-    engine_pb2.DEBUG: "debug",
-    engine_pb2.INFO: "info",
-    engine_pb2.WARNING: "warning",
-    engine_pb2.ERROR: "error",
+_refused: Final = {
+    "Call": "calling the method {0.tok}",
+    "RegisterStackInvokeTransform": "an invoke transform",
+    "RegisterErrorHook": "the error hook '{0.name}'",
+    "RegisterPackage": "the parameterized package '{0.name}'",
 }
-Result = TypeVar("Result")
+_severities: Final[tuple[Literal["debug", "info", "warning", "error"], ...]] = ("debug", "info", "warning", "error")
+
+
+def _guarded(what: str) -> Callable[[Callable[[Any, Any], Any]], Callable[[Any, Any, Any], Any]]:
+    """A method of the protocol whose failures end the operation; ``what``, given the request, is what failed."""
+
+    def decorate(method: Callable[[Any, Any], Any]) -> Callable[[Any, Any, Any], Any]:
+        @functools.wraps(method)
+        def call(monitor: Monitor, request: Any, context: grpc.ServicerContext) -> Any:
+            try:
+                return method(monitor, request)
+            except Stopped:
+                pass
+            except Problem as error:
+                monitor.executor.fail(str(error), error.urn)
+            except Exception as error:  # noqa: BLE001
+                # Nothing may be lost between here and the program: whatever went wrong ends the operation by name.
+                monitor.executor.fail(f"{what.format(request)}: {str(error) or type(error).__name__}")
+            monitor.release.wait()
+            return context.abort(grpc.StatusCode.UNAVAILABLE, "the operation has ended")  # raises
+
+        return call
+
+    return decorate
 
 
 class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
@@ -49,100 +73,54 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
     an answer would only make the program complain about an engine that is going away.
     """
 
-    def __init__(
-        self,
-        program: Program,
-        config: dict[str, str | Secret],
-        options: Options,
-        generator: Generator,
-        executor: Executor,
-        providers: Providers,
-    ) -> None:
-        self._program, self._config, self._options = program, config, options
-        self._generator, self._executor, self._providers = generator, executor, providers
+    def __init__(self, job: Job, generator: Generator, executor: Executor, providers: Providers) -> None:
+        self._job, self._generator, self.executor, self._providers = job, generator, executor, providers
         self._callbacks = executor.callbacks
         self.program_done: Callable[[], None] = lambda: None
         self.stack_outputs: PropertyMap | None = None
         self.release = threading.Event()
 
-    def _guarded(self, context: grpc.ServicerContext, work: Callable[[], Result], what: str = "") -> Result:
-        try:
-            return work()
-        except Stopped:
-            pass
-        except Problem as error:
-            self._executor.fail(str(error), error.urn)
-        except Exception as error:  # noqa: BLE001
-            # Nothing may be lost between here and the program: whatever went wrong ends the operation by name.
-            self._executor.fail(f"{what}: {error}" if str(error) else f"{what}: {type(error).__name__}")
-        self.release.wait()
-        context.abort(grpc.StatusCode.UNAVAILABLE, "the operation has ended")
-        raise AssertionError("abort raises")
-
     def GetDeploymentInfo(self, request: Any, context: grpc.ServicerContext) -> resource_pb2.DeploymentInfo:
         return resource_pb2.DeploymentInfo(
-            project=self._program.project,
-            stack=self._program.stack,
-            organization=self._program.organization,
-            config={key: plain(value) for key, value in self._config.items()},
-            configSecretKeys=[key for key, value in self._config.items() if isinstance(value, Secret)],
-            dryRun=self._options.preview,
-            parallel=self._options.parallel,
+            **self._job.names,
+            config=self._job.plain_config,
+            configSecretKeys=self._job.secret_keys,
+            dryRun=self._job.options.preview,
+            parallel=self._job.options.parallel,
             supportedFeatures=list(features.values()),
         )
 
     def SupportsFeature(self, request: Any, context: grpc.ServicerContext) -> resource_pb2.SupportsFeatureResponse:
         return resource_pb2.SupportsFeatureResponse(hasSupport=request.id in features)
 
-    def RegisterResource(self, request: Any, context: grpc.ServicerContext) -> resource_pb2.RegisterResourceResponse:
-        def work() -> resource_pb2.RegisterResourceResponse:
-            wanted = self._callbacks.transformed(request)
-            answer = self._generator.register(goal_of(wanted, str(self._program.root)))
-            self._callbacks.remember(answer.urn, request)
-            struct = to_struct(answer.outputs)
-            return resource_pb2.RegisterResourceResponse(
-                urn=answer.urn, id=answer.id, object=struct, unknown=answer.unknown
-            )
+    @_guarded("{0.type} '{0.name}'")
+    def RegisterResource(self, request: Any) -> resource_pb2.RegisterResourceResponse:
+        answer = self._generator.register(self._callbacks.transformed(request))
+        self._callbacks.remember(answer.urn, request)
+        outputs = to_struct(answer.outputs)
+        return resource_pb2.RegisterResourceResponse(
+            urn=answer.urn, id=answer.id, object=outputs, unknown=answer.unknown
+        )
 
-        return self._guarded(context, work, f"{request.type} '{request.name}'")
+    @_guarded("{0.type} '{0.name}'")
+    def ReadResource(self, request: Any) -> resource_pb2.ReadResourceResponse:
+        answer = self._generator.read(goal_of_read(request), request.id)
+        return resource_pb2.ReadResourceResponse(urn=answer.urn, properties=to_struct(answer.outputs))
 
-    def ReadResource(self, request: Any, context: grpc.ServicerContext) -> resource_pb2.ReadResourceResponse:
-        def work() -> resource_pb2.ReadResourceResponse:
-            if request.packageRef:
-                raise Unsupported("parameterized packages are not implemented by the embedded engine")
-            goal = Goal(
-                type=request.type,
-                name=request.name,
-                custom=True,
-                properties=from_struct(request.properties),
-                parent=request.parent,
-                provider=request.provider,
-                version=request.version,
-                dependencies=sorted(request.dependencies),
-                additional_secret_outputs=list(request.additionalSecretOutputs),
-                source_position=position(request, str(self._program.root)),
-            )
-            answer = self._generator.read(goal, request.id)
-            return resource_pb2.ReadResourceResponse(urn=answer.urn, properties=to_struct(answer.outputs))
-
-        return self._guarded(context, work, f"{request.type} '{request.name}'")
-
-    def RegisterResourceOutputs(self, request: Any, context: grpc.ServicerContext) -> empty_pb2.Empty:
-        def work() -> empty_pb2.Empty:
-            outputs = from_struct(request.outputs)
-            if request.urn.split("::")[2] == type_stack:
-                self.stack_outputs = outputs  # taken over in the end, when it is known how the operation went
-            else:
-                self.set_outputs(request.urn, outputs)
-            return empty_pb2.Empty()
-
-        return self._guarded(context, work, f"outputs of {request.urn}")
+    @_guarded("outputs of {0.urn}")
+    def RegisterResourceOutputs(self, request: Any) -> empty_pb2.Empty:
+        outputs = from_struct(request.outputs)
+        if request.urn.split("::")[2] == type_stack:
+            self.stack_outputs = outputs  # taken over in the end, when it is known how the operation went
+        else:
+            self.set_outputs(request.urn, outputs)
+        return empty_pb2.Empty()
 
     def set_outputs(self, urn: str, outputs: PropertyMap) -> None:
         """Take over a component's outputs."""
-        state = self._executor.state
+        state = self.executor.state
         with state.lock:
-            new = self._executor.news.get(urn)
+            new = self.executor.news.get(urn)
             if new is None:
                 raise Problem(f"outputs were registered for {urn}, which was not", urn)
             if urn in self._generator.scope.skipped:
@@ -155,22 +133,19 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
             state.touch()
         else:
             state.commit()
-        if step := self._executor.components.get(urn):
-            self._executor.after(step)
-        self._executor.emit(OutputsRegistered(urn, old, new))
+        if step := self.executor.components.get(urn):
+            self.executor.after(step)
+        self.executor.emit(OutputsRegistered(urn, old, new))
 
-    def Invoke(self, request: Any, context: grpc.ServicerContext) -> Any:
-        def work() -> Any:
-            if request.packageRef:
-                raise Unsupported("parameterized packages are not implemented by the embedded engine")
-            package = package_of(request.tok)
-            reference = request.provider or self._generator.provider_reference(package, request.version)
-            result = self._providers.get(reference).invoke(request.tok, from_struct(request.args))
-            response = resource_pb2.ResourceInvokeResponse()
-            getattr(response, "return").CopyFrom(to_struct(result))  # a keyword in Python
-            return response
-
-        return self._guarded(context, work, f"function {request.tok}")
+    @_guarded("function {0.tok}")
+    def Invoke(self, request: Any) -> resource_pb2.ResourceInvokeResponse:
+        if request.packageRef:
+            raise Unsupported("parameterized packages are not implemented by the embedded engine")
+        reference = request.provider or self._generator.provider_reference(package_of(request.tok), request.version)
+        result = self._providers.get(reference).invoke(request.tok, from_struct(request.args))
+        response = resource_pb2.ResourceInvokeResponse()
+        getattr(response, "return").CopyFrom(to_struct(result))  # a keyword in Python
+        return response
 
     def SignalAndWaitForShutdown(self, request: Any, context: grpc.ServicerContext) -> empty_pb2.Empty:
         if self._callbacks.hooks:  # those around deletions are still to come
@@ -178,31 +153,26 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
             self.release.wait()
         return empty_pb2.Empty()
 
-    def Call(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return self._refused(context, f"calling the method {request.tok}")
-
-    def RegisterStackTransform(self, request: Any, context: grpc.ServicerContext) -> Any:
+    def RegisterStackTransform(self, request: Any, context: grpc.ServicerContext) -> empty_pb2.Empty:
         self._callbacks.stack_transforms.append(request)
         return empty_pb2.Empty()
 
-    def RegisterStackInvokeTransform(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return self._refused(context, "an invoke transform")
-
-    def RegisterResourceHook(self, request: Any, context: grpc.ServicerContext) -> Any:
+    def RegisterResourceHook(self, request: Any, context: grpc.ServicerContext) -> empty_pb2.Empty:
         self._callbacks.hooks[request.name] = request
         return empty_pb2.Empty()
 
-    def RegisterErrorHook(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return self._refused(context, f"the error hook '{request.name}'")
 
-    def RegisterPackage(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return self._refused(context, f"the parameterized package '{request.name}'")
+def _refusal(what: str) -> Callable[[Any, Any, Any], Any]:
+    @_guarded("")
+    def refuse(monitor: Monitor, request: Any) -> Any:
+        used = what.format(request)
+        raise Problem(f"The program uses {used}, which the embedded engine does not implement. Use the Pulumi CLI.")
 
-    def _refused(self, context: grpc.ServicerContext, what: str) -> Any:
-        def work() -> Any:
-            raise Problem(f"The program uses {what}, which the embedded engine does not implement. Use the Pulumi CLI.")
+    return refuse
 
-        return self._guarded(context, work)
+
+for _method, _what in _refused.items():
+    setattr(Monitor, _method, _refusal(_what))
 
 
 class Engine(engine_pb2_grpc.EngineServicer):
@@ -210,19 +180,10 @@ class Engine(engine_pb2_grpc.EngineServicer):
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
-        self._root = ""
 
     def Log(self, request: Any, context: grpc.ServicerContext) -> empty_pb2.Empty:
-        severity = severities.get(request.severity, "info")
-        self._emit(Diagnostic(severity, request.message, request.urn, request.ephemeral))
+        self._emit(Diagnostic(_severities[request.severity], request.message, request.urn, request.ephemeral))
         return empty_pb2.Empty()
-
-    def GetRootResource(self, request: Any, context: grpc.ServicerContext) -> engine_pb2.GetRootResourceResponse:
-        return engine_pb2.GetRootResourceResponse(urn=self._root)
-
-    def SetRootResource(self, request: Any, context: grpc.ServicerContext) -> engine_pb2.SetRootResourceResponse:
-        self._root = request.urn
-        return engine_pb2.SetRootResourceResponse()
 
     def RequirePulumiVersion(self, request: Any, context: grpc.ServicerContext) -> Any:
         # The range speaks of the CLI; what a program needs of it is refused by name where it is missing.

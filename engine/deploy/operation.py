@@ -13,17 +13,16 @@ from engine.deploy.deletions import Deletions
 from engine.deploy.execute import Executor, Stopped
 from engine.deploy.goals import make_urn
 from engine.deploy.identity import Problem
-from engine.deploy.language import Language
 from engine.deploy.monitor import Engine, Monitor, serve
-from engine.deploy.options import DeploymentFailed, Options, Program, Result
+from engine.deploy.options import DeploymentFailed, Job, Result
 from engine.deploy.plugins import Providers
 from engine.deploy.policies import Policies
+from engine.deploy.process import Language
 from engine.deploy.recovery import Recovery
 from engine.deploy.refresh import Refresh
-from engine.deploy.scope import Scope
 from engine.deploy.state import State
 from engine.deploy.steps import Generator
-from engine.events import Diagnostic, Emit, Event, Finished, Started
+from engine.events import Diagnostic, Event, Finished, Started
 from engine.model import Resource, Secret, Snapshot, type_stack
 from engine.provider import ProviderError
 
@@ -31,32 +30,19 @@ from engine.provider import ProviderError
 class Operation:
     """See :func:`engine.deploy.run`."""
 
-    def __init__(
-        self,
-        program: Program,
-        config: dict[str, str | Secret],
-        snapshot: Snapshot,
-        options: Options,
-        save: Callable[[Snapshot], None],
-        emit: Emit,
-        cancel: threading.Event,
-    ) -> None:
-        self._program, self._config, self._options, self._cancel = program, config, options, cancel
-        self._emit_lock = threading.Lock()
-        self._listener = emit
+    def __init__(self, job: Job, snapshot: Snapshot, save: Callable[[Snapshot], None], cancel: threading.Event) -> None:
+        self._emit_lock, self._listener = threading.Lock(), job.emit
+        self._job = job = replace(job, emit=self._emit)
+        self._options, self._cancel = job.options, cancel
         self._outputs_old = _stack_outputs(snapshot)
-        self._state = State(snapshot, None if options.preview else save)
-        self._callbacks = Callbacks(self._emit, options.preview)
-        self._executor = Executor(self._state, self._callbacks, self._emit, options.preview, cancel)
-        workers = threading.BoundedSemaphore(max(options.parallel, 1))
-        news = self._executor.news.get
-        self._providers = Providers(program, config, options, self._state, workers, self._emit, news)
+        self._state = State(snapshot, None if job.options.preview else save)
+        self._callbacks = Callbacks(job)
+        self._executor = Executor(job, self._state, self._callbacks, cancel)
+        self._providers = Providers(job, self._state, self._executor.news.get)
         self._deletions = Deletions(self._state, self._providers, self._executor)
-        self._policies = Policies(program, config, options, self._emit, self._find)
-        self._generator = Generator(
-            program, config, options, self._state, self._providers, self._executor, self._deletions, self._policies
-        )
-        self._monitor = Monitor(program, config, options, self._generator, self._executor, self._providers)
+        self._policies = Policies(job, self._find)
+        self._generator = Generator(job, self._state, self._providers, self._executor, self._deletions, self._policies)
+        self._monitor = Monitor(job, self._generator, self._executor, self._providers)
         self._language: Language | None = None
 
     def _emit(self, event: Event) -> None:
@@ -67,10 +53,9 @@ class Operation:
         return self._executor.news.get(urn) or self._state.olds.get(urn)
 
     def run(self) -> Result:
-        started = time.monotonic()
-        shown = {key: "[secret]" if isinstance(value, Secret) else value for key, value in self._config.items()}
-        verb, preview = self._options.verb, self._options.preview
-        self._emit(Started(verb, self._program.stack, self._program.project, preview, shown))
+        started, program = time.monotonic(), self._job.program
+        shown = {key: "[secret]" if isinstance(value, Secret) else value for key, value in self._job.config.items()}
+        self._emit(Started(self._options.verb, program.stack, program.project, self._options.preview, shown))
         server, address = serve(self._monitor, Engine(self._emit), self._options.parallel)
         self._providers.engine_address = address
         try:
@@ -85,7 +70,7 @@ class Operation:
         finally:
             self._executor.wait()
             if self._language is not None:
-                self._language.kill()
+                self._language.close()
             self._callbacks.close()
             self._monitor.release.set()
             server.stop(None)
@@ -94,31 +79,29 @@ class Operation:
         return self._finish(started)
 
     def _carry_out(self, address: str) -> None:
-        verb, parallel = self._options.verb, self._options.parallel
+        verb, generator = self._options.verb, self._generator
         try:
             self._policies.load(address)
         except ProviderError as error:
-            self._executor.fail(str(error))
-            raise Stopped from error
-        scope = self._generator.scope
-        refresh = Refresh(self._state, self._providers, self._executor, Scope(self._options), verb == "refresh")
+            self._require(str(error))
+        refresh = Refresh(self._job, self._state, self._providers, self._executor)
         if self._state.unresolved and not self._options.preview:
             Recovery(self._state, self._providers, self._executor, self._deletions, refresh).run(self._options)
         if verb == "refresh" or self._options.refresh:
-            refresh.run(parallel)
+            refresh.run()
         if verb == "refresh" and not self._options.targets:
             self._state.settle(*self._state.unresolved)
-        self._require(scope.replace.unknown(set(self._state.olds)))
+        self._require(generator.scope.replace.unknown(set(self._state.olds)))
         known = {old.urn for old in self._state.base}
         if verb in ("update", "preview"):
             self._run_program(address)
         if verb != "refresh":
             with self._state.lock:
-                steps = self._deletions.leftovers(self._generator.operated, scope)
-            self._generator.permit(steps)
-            self._deletions.run(steps, parallel)
-            self._require(scope.targets.unknown(known | set(self._generator.goals)))
-            for urn in self._generator.planner.unmet(known):
+                steps = self._deletions.leftovers(generator.operated, generator.scope)
+            generator.permit(steps)
+            self._deletions.run(steps, self._options.parallel)
+            self._require(generator.scope.targets.unknown(known | set(generator.goals)))
+            for urn in generator.planner.unmet(known):
                 self._executor.complain(f"expected resource operations for {urn} but none were seen", urn)
         if verb in ("update", "preview"):
             self._analyze_stack()
@@ -129,7 +112,7 @@ class Operation:
             raise Stopped
 
     def _analyze_stack(self) -> None:
-        program, outputs = self._program, self._monitor.stack_outputs
+        program, outputs = self._job.program, self._monitor.stack_outputs
         news = [new for urn, new in self._executor.news.items() if urn in self._generator.operated]
         resources = [replace(new, outputs=outputs) if new.type == type_stack and outputs else new for new in news]
         root = make_urn(program.stack, program.project, "", type_stack, f"{program.project}-{program.stack}")
@@ -143,7 +126,7 @@ class Operation:
         """Until the program ended, or something else ended the operation."""
         ends: queue.Queue[str | None] = queue.Queue()
         self._monitor.program_done = lambda: ends.put(None)
-        self._language = Language(self._program, self._config, self._options, address, self._emit, ends.put)
+        self._language = Language(self._job, address, ends.put)
         self._providers.prepare()
         while not self._executor.stopping:
             try:
@@ -160,32 +143,31 @@ class Operation:
             raise Stopped
 
     def _finish(self, started: float) -> Result:
-        failed = self._executor.failed.is_set() or self._executor.troubled or self._cancel.is_set()
+        verb, executor, canceled = self._options.verb, self._executor, self._cancel.is_set()
+        failed = executor.stopping or executor.troubled
         try:
-            self._take_stack_outputs(self._executor.stopping)
+            self._take_stack_outputs(executor.stopping)
             self._state.flush()
         except Problem as error:
-            self._executor.fail(str(error), error.urn)
+            executor.fail(str(error), error.urn)
             failed = True
         except Exception as error:  # noqa: BLE001 - what a backend may raise is its own affair
-            self._executor.fail(f"the state could not be saved: {error}")
+            executor.fail(f"the state could not be saved: {error}")
             failed = True
-        if self._cancel.is_set():
-            self._emit(Diagnostic("error", f"{self._options.verb} canceled"))
-        snapshot = self._state.snapshot()
-        result = Result(snapshot, dict(self._executor.changes), self._generator.planner.made)
-        elapsed = time.monotonic() - started
-        self._emit(
-            Finished(result.changes, elapsed, failed, self._outputs_old, _stack_outputs(snapshot), self._policies.packs)
-        )
+        if canceled:
+            self._emit(Diagnostic("error", f"{verb} canceled"))
+        snapshot, changes = self._state.snapshot(), dict(executor.changes)
+        elapsed, outputs = time.monotonic() - started, _stack_outputs(snapshot)
+        self._emit(Finished(changes, elapsed, failed, self._outputs_old, outputs, self._policies.packs))
+        result = Result(snapshot, changes, self._generator.planner.made)
         if failed:
-            raise DeploymentFailed("canceled" if self._cancel.is_set() else f"{self._options.verb} failed", result)
+            raise DeploymentFailed("canceled" if canceled else f"{verb} failed", result)
         return result
 
     def _take_stack_outputs(self, failed: bool) -> None:
         """After a failure an output that is missing may only not have been reached, so the old one stays."""
         outputs = self._monitor.stack_outputs
-        stack = next((new for new in self._executor.news.values() if new.type == "pulumi:pulumi:Stack"), None)
+        stack = next((new for new in self._executor.news.values() if new.type == type_stack), None)
         if outputs is not None and stack is not None:
             self._monitor.set_outputs(stack.urn, {**self._outputs_old, **outputs} if failed else outputs)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from engine.model import PropertyMap, Snapshot
+from engine.events import Emit
+from engine.model import PropertyMap, Secret, Snapshot, unwrap
 
 if TYPE_CHECKING:
     from engine.deploy.plan import Plan
@@ -71,6 +72,29 @@ class Options:
     @property
     def preview(self) -> bool:
         return self.dry_run or self.verb == "preview"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every part of an operation may have to know."""
+
+    program: Program
+    config: dict[str, str | Secret]
+    options: Options
+    emit: Emit
+
+    @property
+    def names(self) -> dict[str, Any]:
+        program = self.program
+        return {"project": program.project, "stack": program.stack, "organization": program.organization}
+
+    @property
+    def plain_config(self) -> dict[str, str]:
+        return {key: unwrap(value) for key, value in self.config.items()}
+
+    @property
+    def secret_keys(self) -> list[str]:
+        return [key for key, value in self.config.items() if isinstance(value, Secret)]
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ Its entries have the shape of Pulumi's plan files (``apitype.ResourcePlanV1``), 
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from engine.deploy.goals import Goal
+from engine.deploy.goals import Goal, aliases_of, deletes_first
 from engine.deploy.identity import Problem
 from engine.deploy.values import same, unknown_token
 from engine.model import UNKNOWN, PropertyMap, Resource, Secret
@@ -55,19 +55,19 @@ class Planner:
         self._allowed = copy.deepcopy(allowed)
         self.made: Plan | None = {} if making else None
 
-    def goal(self, urn: str, goal: Goal, old: Resource | None, fresh: bool, inputs: PropertyMap) -> None:
-        """``fresh``: what is ``old`` does not count (it is replaced, or gone)."""
+    def goal(self, goal: Goal, new: Resource, old: Resource | None, fresh: bool) -> None:
+        """``new`` with checked inputs; ``fresh``: what is ``old`` does not count (it is replaced, or gone)."""
+        urn, olds = new.urn, {} if old is None else old.inputs
         if self.made is not None:
-            olds = {} if fresh or old is None else old.inputs
-            self.made.setdefault(urn, Entry()).goal = _described(goal, _changes(olds, inputs))
+            self.made.setdefault(urn, Entry()).goal = _described(goal, new, _changes({} if fresh else olds, new.inputs))
         if self._allowed is None or (urn not in self._allowed and old is None):
             return
         planned = self._allowed[urn].goal if urn in self._allowed else old and _unchanged(old)
         if not planned:
             raise Problem(f"resource {urn} violates plan: resource unexpectedly not deleted", urn)
-        if why := _violation(planned, _described(goal, {})):
+        if why := _violation(planned, _described(goal, new, {})):
             raise Problem(f"resource {urn} violates plan: {why}", urn)
-        if why := _differences(planned.get("inputDiff") or {}, old.inputs if old else {}, inputs):
+        if why := _differences(planned.get("inputDiff") or {}, olds, new.inputs):
             raise Problem(f"resource {urn} violates plan: properties changed: {why}", urn)
 
     def step(self, op: str, urn: str) -> None:
@@ -106,37 +106,34 @@ class Planner:
         return [urn for urn, ops in left.items() if ops != ["delete"] or urn in known]
 
 
-def _described(goal: Goal, changes: dict[str, Any]) -> dict[str, Any]:
+def _described(goal: Goal, new: Resource, changes: dict[str, Any]) -> dict[str, Any]:
     aliases = []
-    for alias in map(asdict, goal.aliases):
-        names = {"urn": "URN", "no_parent": "NoParent"}
-        aliases.append({names.get(key) or key.title(): value for key, value in alias.items()})
+    for alias in aliases_of(goal):
+        named = {name: getattr(alias.spec, name.lower()) for name in ("Name", "Type", "Stack", "Project")}
+        aliases.append({"URN": alias.urn, **named, "Parent": alias.spec.parentUrn, "NoParent": alias.spec.noParent})
     return {
-        "type": goal.type,
-        "name": goal.name,
-        "custom": goal.custom,
+        "type": new.type,
+        "name": new.name,
+        "custom": new.custom,
         "inputDiff": changes,
         "outputDiff": {},
-        "parent": goal.parent,
-        "protect": bool(goal.protect),
-        "dependencies": goal.dependencies,
-        "provider": goal.provider,
-        "propertyDependencies": goal.property_dependencies,
-        "deleteBeforeReplace": goal.delete_before_replace,
-        "ignoreChanges": goal.ignore_changes,
-        "additionalSecretOutputs": goal.additional_secret_outputs,
+        "parent": new.parent,
+        "protect": new.protect,
+        "dependencies": new.dependencies,
+        "provider": new.provider,
+        "propertyDependencies": new.property_dependencies,
+        "deleteBeforeReplace": deletes_first(goal),
+        "ignoreChanges": new.ignore_changes,
+        "additionalSecretOutputs": new.additional_secret_outputs,
         "structuredAliases": aliases,
-        "id": goal.import_id,
-        "customTimeouts": goal.custom_timeouts,
+        "id": new.import_id,
+        "customTimeouts": new.custom_timeouts,
     }
 
 
 def _unchanged(old: Resource) -> dict[str, Any]:
     """What is allowed for a resource that the plan does not know: to stay as it is."""
-    goal = Goal(old.type, old.name, old.custom, {}, old.parent, old.provider)
-    goal.protect, goal.dependencies, goal.property_dependencies = old.protect, old.dependencies, {}
-    goal.additional_secret_outputs, goal.custom_timeouts = old.additional_secret_outputs, old.custom_timeouts
-    return _described(goal, {})
+    return _described(Goal(), replace(old, property_dependencies={}, ignore_changes=[], import_id=""), {})
 
 
 def _violation(planned: dict[str, Any], actual: dict[str, Any]) -> str:

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
 from engine.deploy import dynamic
 from engine.deploy.builtin import BuiltinProvider
-from engine.deploy.options import Options, Program
+from engine.deploy.options import Job
 from engine.deploy.paths import differences, keep_old, marked_as_replacing
-from engine.deploy.server import Server
+from engine.deploy.process import Server
 from engine.deploy.state import State, provider_urn
 from engine.deploy.values import mark_like, plain, same
-from engine.events import Diagnostic, Emit
-from engine.model import PropertyMap, Resource, Secret, contains_unknown
-from engine.provider import CheckResult, DiffResult, Log, PartialFailure, Provider, ProviderError, ReadResult, Recovers
+from engine.events import Diagnostic
+from engine.model import PropertyMap, Resource, contains_unknown, provider_prefix
+from engine.provider import Call, CheckResult, DiffResult, Found, PartialFailure, Provider, ProviderError
 
 supported = ("docker", "pulumi", "pulumi-python")
 
 
 def package_of(type: str) -> str:
     """``docker`` of ``docker:index/container:Container`` and of ``pulumi:providers:docker``."""
-    parts = type.split(":")
-    return parts[2] if parts[:2] == ["pulumi", "providers"] and len(parts) > 2 else parts[0]
+    return type.removeprefix(provider_prefix).split(":")[0]
 
 
 def settings_of(inputs: PropertyMap) -> PropertyMap:
@@ -42,15 +40,15 @@ def require(package: str) -> None:
 
 
 class ManagedProvider:
-    """What the steps talk to: values keep their marks here, and are handed on in plain.
+    """What the steps talk to: resources keep their marks here, and are handed on in plain.
 
     Configuration that is unknown in a preview leaves the provider out of it: nothing can be asked then.
     """
 
     def __init__(
-        self, make: Callable[[], Provider], config: PropertyMap, worker: AbstractContextManager[Any], emit: Emit
+        self, make: Callable[[], Provider], config: PropertyMap, workers: threading.Semaphore, job: Job
     ) -> None:
-        self._make, self.config, self._worker, self._emit = make, config, worker, emit
+        self._make, self.config, self._workers, self._job = make, config, workers, job
         self._known = not contains_unknown(config)
         self._lock = threading.Lock()
         self._provider: Provider | None = None
@@ -63,91 +61,85 @@ class ManagedProvider:
                 self._provider = provider
             return self._provider
 
-    def log(self, urn: str) -> Log:
-        return lambda severity, message, ephemeral: self._emit(Diagnostic(severity, message, urn, ephemeral))
+    def _ask(self, method: str, old: Resource | None, new: Resource | None, *more: Any) -> Any:
+        """One call about a resource.  A PartialFailure carries what is there marked too."""
+        subject = new or old
+        assert subject is not None
+        call = Call(
+            subject.urn,
+            old.id if old else "",
+            plain(old.inputs) if old else {},
+            plain(old.outputs) if old else {},
+            plain(new.inputs) if new else {},
+            subject.custom_timeouts.get(method, 0),
+            subject.ignore_changes,
+            self._job.options.preview,
+            lambda severity, message, ephemeral: self._job.emit(Diagnostic(severity, message, subject.urn, ephemeral)),
+        )
+        try:
+            with self._workers:
+                return getattr(self._ready(), method)(call, *more)
+        except PartialFailure as error:
+            inputs = None if error.inputs is None else mark_like(error.inputs, subject.inputs)
+            outputs = mark_like(error.outputs, subject.inputs)
+            raise PartialFailure(str(error), error.id, outputs, inputs) from error
 
-    def check(self, urn: str, olds: PropertyMap, news: PropertyMap) -> CheckResult:
+    def check(self, old: Resource | None, new: Resource) -> CheckResult:
         if not self._known:
-            return CheckResult(news)
-        with self._worker:
-            result = self._ready().check(urn, plain(olds), plain(news))
-        return CheckResult(mark_like(result.inputs, news), result.failures)
+            return CheckResult(new.inputs)
+        result: CheckResult = self._ask("check", old, new)
+        return CheckResult(mark_like(result.inputs, new.inputs), result.failures)
 
-    def diff(
-        self, urn: str, id: str, inputs: PropertyMap, outputs: PropertyMap, news: PropertyMap, ignore: list[str]
-    ) -> DiffResult:
+    def diff(self, old: Resource, new: Resource) -> DiffResult:
         """``changes`` of the result is never None: the inputs are compared when the provider does not know."""
         if not self._known:
             message = "The provider's inputs are not known yet: the update may do something else than is shown."
-            self._emit(Diagnostic("warning", message, urn))
+            self._job.emit(Diagnostic("warning", message, new.urn))
             return DiffResult(True)
-        with self._worker:
-            result = self._ready().diff(urn, id, plain(inputs), plain(outputs), plain(news), ignore)
+        result: DiffResult = self._ask("diff", old, new)
         if result.changes is not None:
             return result
-        detailed = marked_as_replacing(differences(inputs, keep_old(news, inputs, ignore)), result.replaces)
+        changed = differences(old.inputs, keep_old(new.inputs, old.inputs, new.ignore_changes))
+        detailed = marked_as_replacing(changed, result.replaces)
         return DiffResult(bool(detailed), result.replaces, result.delete_before_replace, detailed or None)
 
-    def create(self, new: Resource, preview: bool) -> None:
-        """Sets id and outputs of ``new``; a PartialFailure carries them marked too."""
-        if not self._known:
-            return
-        timeout = new.custom_timeouts.get("create", 0)
-        try:
-            with self._worker:
-                result = self._ready().create(new.urn, plain(new.inputs), timeout, preview, self.log(new.urn))
-        except PartialFailure as error:
-            raise _marked(error, new.inputs) from error
-        if not result.id and not preview:
-            raise ProviderError("the provider gave no id for what it created")
-        new.id, new.outputs = result.id, mark_like(result.outputs, new.inputs)
+    def create(self, new: Resource) -> None:
+        """Sets id and outputs of ``new``."""
+        if self._known:
+            made: Found = self._ask("create", None, new)
+            if not made.id and not self._job.options.preview:
+                raise ProviderError("the provider gave no id for what it created")
+            new.id, new.outputs = made.id, mark_like(made.outputs, new.inputs)
 
     def recover(self, new: Resource, known: set[str]) -> bool | None:
         """Whether a creation that was cut short made ``new``, which then gets id and outputs; None: unknown.
 
         ``known``: ids of that URN in the state.  A PartialFailure carries id and outputs of what is unfinished.
         """
-        with self._worker:
-            provider = self._ready()
-            if not isinstance(provider, Recovers):
-                return None
-            try:
-                result = provider.recover(new.urn, plain(new.inputs), known, self.log(new.urn))
-            except PartialFailure as error:
-                raise _marked(error, new.inputs) from error
-        if result is not None:
-            new.id, new.outputs = result.id, mark_like(result.outputs, new.inputs)
-        return result is not None
+        if not self._ready().recovers:
+            return None
+        made: Found | None = self._ask("recover", None, new, known)
+        if made is not None:
+            new.id, new.outputs = made.id, mark_like(made.outputs, new.inputs)
+        return made is not None
 
-    def update(self, old: Resource, new: Resource, ignore: list[str], preview: bool) -> None:
-        if not self._known:
-            return
-        timeout = new.custom_timeouts.get("update", 0)
-        ins, outs, news = plain(old.inputs), plain(old.outputs), plain(new.inputs)
-        try:
-            with self._worker:
-                provider = self._ready()
-                result = provider.update(new.urn, old.id, ins, outs, news, timeout, ignore, preview, self.log(new.urn))
-        except PartialFailure as error:
-            raise _marked(error, new.inputs) from error
-        new.outputs = mark_like(result, new.inputs)
+    def update(self, old: Resource, new: Resource) -> None:
+        if self._known:
+            new.outputs = mark_like(self._ask("update", old, new), new.inputs)
 
-    def read(self, urn: str, id: str, inputs: PropertyMap, outputs: PropertyMap) -> ReadResult:
+    def read(self, old: Resource) -> Found:
         """Of an empty id nothing is left; unknown configuration leaves the resource as it was."""
         if not self._known:
-            return ReadResult(id, outputs, inputs)
-        with self._worker:
-            result = self._ready().read(urn, id, plain(inputs), plain(outputs), self.log(urn))
-        read_inputs = None if result.inputs is None else mark_like(result.inputs, inputs)
-        return ReadResult(result.id, mark_like(mark_like(result.outputs, outputs), inputs), read_inputs)
+            return Found(old.id, old.outputs, old.inputs)
+        found: Found = self._ask("read", old, None)
+        inputs = None if found.inputs is None else mark_like(found.inputs, old.inputs)
+        return Found(found.id, mark_like(mark_like(found.outputs, old.outputs), old.inputs), inputs)
 
     def delete(self, old: Resource) -> None:
-        timeout = old.custom_timeouts.get("delete", 0)
-        with self._worker:
-            self._ready().delete(old.urn, old.id, plain(old.inputs), plain(old.outputs), timeout, self.log(old.urn))
+        self._ask("delete", old, None)
 
     def invoke(self, token: str, args: PropertyMap) -> PropertyMap:
-        with self._worker:
+        with self._workers:
             return self._ready().invoke(token, plain(args))
 
     def close(self) -> None:
@@ -155,28 +147,12 @@ class ManagedProvider:
             self._provider.close()
 
 
-def _marked(error: PartialFailure, inputs: PropertyMap) -> PartialFailure:
-    news = None if error.inputs is None else mark_like(error.inputs, inputs)
-    return PartialFailure(str(error), error.id, mark_like(error.outputs, inputs), news)
-
-
 class Providers:
-    """The registry of one operation."""
+    """The registry of one operation; ``news`` gives a resource that it has dealt with."""
 
-    def __init__(
-        self,
-        program: Program,
-        config: dict[str, str | Secret],
-        options: Options,
-        state: State,
-        worker: AbstractContextManager[Any],
-        emit: Emit,
-        news: Callable[[str], Resource | None],
-    ) -> None:
-        self._program, self._config, self._state = program, config, state
-        self._worker, self._emit = worker, emit
-        self._preview = options.preview
-        self._builtin = BuiltinProvider(options.stack_outputs, news)
+    def __init__(self, job: Job, state: State, news: Callable[[str], Resource | None]) -> None:
+        self._job, self._state, self._news = job, state, news
+        self._workers = threading.BoundedSemaphore(max(job.options.parallel, 1))
         self._lock = threading.Lock()
         self._known: dict[str, ManagedProvider] = {}
         self._server: Server | None = None
@@ -184,32 +160,33 @@ class Providers:
 
     def prepare(self) -> None:
         """Start the server of dynamic providers while the program is still importing, when it will be needed."""
-        if any(r.type == "pulumi:providers:pulumi-python" for r in self._state.base):
+        if any(r.type == f"{provider_prefix}pulumi-python" for r in self._state.base):
             self._dynamic_server()
 
     def _dynamic_server(self) -> Server:
         with self._lock:
             if self._server is None:
-                self._server = dynamic.start(self._program, self._config, self.engine_address, self._emit)
+                self._server = dynamic.start(self._job, self.engine_address)
             return self._server
 
-    def register(self, resource: Resource, inputs: PropertyMap) -> None:
+    def _made(self, package: str) -> Provider:
+        if package == "pulumi":
+            return BuiltinProvider(self._job.options.stack_outputs, self._news)
+        if package == "docker":
+            from engine.docker import DockerProvider  # docker-py is only needed, and loaded, when Docker is used
+
+            return DockerProvider(preflight=not self._job.options.preview)
+        return dynamic.DynamicProvider(self._dynamic_server, self._job.emit)
+
+    def register(self, resource: Resource) -> None:
         """``resource`` (a provider with its id) can be referred to from now on."""
         package = package_of(resource.type)
         require(package)
-        builtin: dict[str, Callable[[], Provider]] = {
-            "docker": lambda: _docker(not self._preview),
-            "pulumi": lambda: self._builtin,
-        }
-        make = builtin.get(package, self._dynamic)
-        reference = f"{resource.urn}::{resource.id}"
+        reference, inputs = f"{resource.urn}::{resource.id}", resource.inputs
         with self._lock:
             known = self._known.get(reference)
             if known is None or not same(known.config, inputs):
-                self._known[reference] = ManagedProvider(make, inputs, self._worker, self._emit)
-
-    def _dynamic(self) -> Provider:
-        return dynamic.DynamicProvider(self._dynamic_server, self._emit)
+                self._known[reference] = ManagedProvider(lambda: self._made(package), inputs, self._workers, self._job)
 
     def get(self, reference: str) -> ManagedProvider:
         """The provider of a reference; one that only the old state knows is made from there."""
@@ -217,7 +194,7 @@ class Providers:
             urn, id = provider_urn(reference), reference.rpartition("::")[2]
             for resource in reversed(self._state.base):
                 if resource.urn == urn and resource.id == id:
-                    self.register(resource, resource.inputs)
+                    self.register(resource)
                     break
             else:
                 raise ProviderError(f"unknown provider {urn} (id {id}): neither the program nor the state has it")
@@ -228,9 +205,3 @@ class Providers:
             provider.close()
         if self._server is not None:
             self._server.close()
-
-
-def _docker(preflight: bool) -> Provider:
-    from engine.docker import DockerProvider  # docker-py is only needed, and loaded, when Docker is used
-
-    return DockerProvider(preflight=preflight)

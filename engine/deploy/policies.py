@@ -9,11 +9,11 @@ from pulumi.runtime.proto import analyzer_pb2
 
 from engine.deploy.analyzer import Analyzer
 from engine.deploy.goals import Goal
-from engine.deploy.options import Options, Program
+from engine.deploy.options import Job
 from engine.deploy.policyconfig import levels
 from engine.deploy.state import provider_urn
 from engine.deploy.values import from_struct, mark_like, to_struct
-from engine.events import Emit, Remediation, Violation
+from engine.events import Remediation, Violation
 from engine.masking import masker
 from engine.model import PropertyMap, Reference, Resource, Secret
 from engine.provider import ProviderError
@@ -22,25 +22,16 @@ from engine.provider import ProviderError
 class Policies:
     """``find`` gives a resource by URN, as far as it is registered."""
 
-    def __init__(
-        self,
-        program: Program,
-        config: dict[str, str | Secret],
-        options: Options,
-        emit: Emit,
-        find: Callable[[str], Resource | None],
-    ) -> None:
-        self._program, self._config, self._options = program, config, options
-        self._emit, self._find = emit, find
+    def __init__(self, job: Job, find: Callable[[str], Resource | None]) -> None:
+        self._job, self._emit, self._find = job, job.emit, find
         self._analyzers: list[Analyzer] = []
         self.packs: tuple[tuple[str, str, str], ...] = ()  # name, version and path, once all are loaded
 
     def load(self, engine: str) -> None:
         """Start all packs and give them their settings.  Raises ProviderError, its message all that is wrong."""
-        for pack in self._options.policy_packs:
-            self._analyzers.append(Analyzer(pack, self._program, self._config, self._options))
+        self._analyzers = [Analyzer(pack, self._job) for pack in self._job.options.policy_packs]
         for analyzer in self._analyzers:
-            analyzer.start(engine, self._emit)
+            analyzer.start(engine)
         problems = sorted(text for analyzer in self._analyzers for text in analyzer.load(engine))
         if problems:
             raise ProviderError("\n".join(problems))
@@ -82,7 +73,7 @@ class Policies:
             needs = {key: some for key, some in each.property_dependencies.items() if some}
             messages.append(
                 analyzer_pb2.AnalyzerResource(
-                    **self._described(each, goals.get(each.urn), _portable(each.outputs, internal=False)),
+                    **self._described(each, goals.get(each.urn, Goal()), _portable(each.outputs, internal=False)),
                     parent=each.parent,
                     dependencies=each.dependencies,
                     propertyDependencies={
@@ -102,14 +93,13 @@ class Policies:
         for analyzer in self._analyzers:
             analyzer.close()
 
-    def _described(self, new: Resource, goal: Goal | None, properties: PropertyMap) -> dict[str, Any]:
+    def _described(self, new: Resource, goal: Goal, properties: PropertyMap) -> dict[str, Any]:
         """The fields that the requests about one resource have in common."""
-        before = goal.delete_before_replace if goal is not None else None
         options = analyzer_pb2.AnalyzerResourceOptions(
             protect=new.protect,
             ignoreChanges=new.ignore_changes,
-            deleteBeforeReplace=bool(before),
-            deleteBeforeReplaceDefined=before is not None,
+            deleteBeforeReplace=goal.deleteBeforeReplace,
+            deleteBeforeReplaceDefined=goal.deleteBeforeReplaceDefined or goal.deleteBeforeReplace,
             additionalSecretOutputs=new.additional_secret_outputs,
             aliases=new.aliases,
             customTimeouts=analyzer_pb2.AnalyzerResourceOptions.CustomTimeouts(**new.custom_timeouts),

@@ -8,6 +8,7 @@ read, and updated again; what was being deleted is deleted again.
 from __future__ import annotations
 
 import copy
+from typing import Final
 
 from engine.deploy.deletions import Deletions
 from engine.deploy.execute import Executor, Step, Stopped
@@ -20,7 +21,7 @@ from engine.events import Diagnostic
 from engine.model import PendingOperation, Resource
 from engine.provider import PartialFailure, ProviderError
 
-_cut_short = "the engine was interrupted before it had seen the end of this operation"
+_cut_short: Final = "the engine was interrupted before it had seen the end of this operation"
 
 
 class Recovery:
@@ -44,11 +45,19 @@ class Recovery:
                     elif pending.type == "updating":
                         self._update(pending)
                     elif old := self._left(pending):
-                        repeated.append(self._deletions.step(old, "delete-replaced", pending_replacement=True))
+                        repeated.append(self._deletions.step(old, "delete-replaced", pending=True))
             except ProviderError as error:
                 self._executor.fail(f"an interrupted operation cannot be settled: {error}", pending.resource.urn)
                 raise Stopped from error
-        self._warn()
+        if lines := [f"  * {p.resource.urn}, interrupted while {p.type}" for p in self._state.unresolved]:
+            message = (
+                f"Attempting to deploy or update resources with {len(lines)} pending operations from previous "
+                "deployment.\n" + "\n".join(lines) + "\nThe engine was interrupted while it waited for their end. "
+                "Updates and deletions are repeated. What was being created may exist: it is created again, which is "
+                "right where creating is idempotent; otherwise look for it, and import or remove it. A refresh "
+                "forgets what is listed here."
+            )
+            self._executor.emit(Diagnostic("warning", message))
         self._deletions.run(repeated, options.parallel)
 
     def _left(self, pending: PendingOperation) -> Resource | None:
@@ -87,15 +96,3 @@ class Recovery:
                 old.inputs, old.outputs, old.init_errors = found.inputs, found.outputs, [_cut_short]
             self._state.changed(old)
         self._state.settle(pending)
-
-    def _warn(self) -> None:
-        lines = [f"  * {p.resource.urn}, interrupted while {p.type}" for p in self._state.unresolved]
-        if lines:
-            message = (
-                f"Attempting to deploy or update resources with {len(lines)} pending operations from previous "
-                "deployment.\n" + "\n".join(lines) + "\nThe engine was interrupted while it waited for their end. "
-                "Updates and deletions are repeated. What was being created may exist: it is created again, which is "
-                "right where creating is idempotent; otherwise look for it, and import or remove it. A refresh "
-                "forgets what is listed here."
-            )
-            self._executor.emit(Diagnostic("warning", message))

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import copy
+import re
 import threading
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
-from engine.deploy.bystanders import Bystanders
 from engine.deploy.deletions import Deletions
 from engine.deploy.execute import Executor, Step, Stopped
-from engine.deploy.goals import Goal
+from engine.deploy.goals import Goal, deletes_first, refuse, resource_of
 from engine.deploy.identity import Identities, Problem
-from engine.deploy.options import Options, Program
+from engine.deploy.options import Job
 from engine.deploy.paths import differences, keep_old, with_replaces
 from engine.deploy.plan import Planner
 from engine.deploy.plugins import ManagedProvider, Providers, package_of, require, settings_of
 from engine.deploy.policies import Policies
 from engine.deploy.scope import Scope
 from engine.deploy.state import State, dependencies_of, now
-from engine.deploy.values import same, unknown_token
-from engine.model import PropertyMap, Resource, Secret
+from engine.deploy.values import same, to_struct, unknown_token
+from engine.events import Operation
+from engine.model import PropertyMap, Resource, provider_prefix
 from engine.provider import DiffResult, ProviderError
 
 
@@ -37,75 +40,63 @@ class Generator:
     """Decides on steps and has them carried out, each registration on the thread that brings it."""
 
     def __init__(
-        self,
-        program: Program,
-        config: dict[str, str | Secret],
-        options: Options,
-        state: State,
-        providers: Providers,
-        executor: Executor,
-        deletions: Deletions,
-        policies: Policies,
+        self, job: Job, state: State, providers: Providers, executor: Executor, deletions: Deletions, policies: Policies
     ) -> None:
-        self._program, self._config, self._state = program, config, state
-        self._providers, self._executor, self._deletions, self._policies = providers, executor, deletions, policies
-        self._identities = Identities(program, state)
-        self.scope, self.planner = Scope(options), Planner(options.plan, options.planning)
+        self._job, self._state, self._providers = job, state, providers
+        self._executor, self._deletions, self._policies = executor, deletions, policies
+        self._identities = Identities(job.program, state)
+        self.scope, self.planner = Scope(job.options), Planner(job.options.plan, job.options.planning)
         self.goals: dict[str, Goal] = {}
-        self.operated: set[str] = set()
-        seen = self._identities.seen
-        self._bystanders = Bystanders(state, executor, self.scope, self.planner, self.operated, seen)
+        self.operated: set[str] = set()  # URNs that this operation has dealt with
         self._replaced: set[str] = set()
         self._defaults: dict[str, str] = {}
-        self._defaults_lock = threading.Lock()
+        self._defaults_lock, self._leaving = threading.Lock(), threading.RLock()
 
     # Providers
 
     def provider_reference(self, package: str, version: str) -> str:
         """The default provider of a package, registered when it is first needed."""
         require(package)
-        name = "default" + (f"_{version}" if version else "")
-        name = name.replace(".", "_").replace("+", "_").replace("-", "_")
+        name = re.sub(r"[.+-]", "_", f"default_{version}" if version else "default")
         with self._defaults_lock:
             key = f"{package} {name}"
             if key not in self._defaults:
-                properties = self._package_config(package)
-                answer = self.register(Goal(f"pulumi:providers:{package}", name, True, properties, version=version))
+                type, settings = f"{provider_prefix}{package}", to_struct(self._package_config(package))
+                answer = self.register(Goal(type=type, name=name, custom=True, object=settings, version=version))
                 self._defaults[key] = f"{answer.urn}::{answer.id}"
             return self._defaults[key]
 
     def _package_config(self, package: str) -> PropertyMap:
         """A package's own keys without the namespace; dynamic providers get everything, with it."""
-        if package == "pulumi-python":
-            return dict(self._config)
-        prefix = f"{package}:"
-        return {key.removeprefix(prefix): value for key, value in self._config.items() if key.startswith(prefix)}
+        prefix = "" if package == "pulumi-python" else f"{package}:"
+        return {k.removeprefix(prefix): value for k, value in self._job.config.items() if k.startswith(prefix)}
 
     def _inherit(self, goal: Goal) -> None:
         """Options that come from the parent when the program says nothing."""
         parent = self.goals.get(goal.parent)
         if parent is not None:
-            goal.deleted_with = goal.deleted_with or parent.deleted_with
-            goal.protect = parent.protect if goal.protect is None else goal.protect
-            goal.retain_on_delete = parent.retain_on_delete if goal.retain_on_delete is None else goal.retain_on_delete
+            goal.deletedWith = goal.deletedWith or parent.deletedWith
+            for name in ("protect", "retainOnDelete"):
+                if parent.HasField(name) and not goal.HasField(name):
+                    setattr(goal, name, getattr(parent, name))
             if not goal.custom:
-                goal.providers = {**parent.providers, **goal.providers}
-        if goal.custom and not goal.type.startswith("pulumi:providers:"):
+                for package, reference in parent.providers.items():
+                    goal.providers[package] = goal.providers.get(package) or reference
+        if not goal.custom:
+            goal.provider = ""  # of a component: it is passed on to its children, and not its own
+        elif not goal.type.startswith(provider_prefix):
             package = package_of(goal.type)
             inherited = parent.providers.get(package, "") if parent is not None and not parent.custom else ""
             explicit = goal.provider or goal.providers.get(package) or inherited
             goal.provider = explicit or self.provider_reference(package, goal.version)
-        elif not goal.custom:
-            goal.provider = ""  # of a component: it is passed on to its children, and not its own
-        elif goal.version:
-            goal.properties = {**goal.properties, "__internal": {}, "version": goal.version}
 
     # Registrations
 
     def register(self, goal: Goal) -> Answer:
-        """Raises Stopped (all said), or Problem and ProviderError (to be reported)."""
+        """Raises Stopped (all said), or Problem and what reading the goal raises (to be reported)."""
+        refuse(goal)
         old, new = self._claim(goal)
-        provider = self._providers.get(goal.provider) if goal.provider else None
+        provider = self._providers.get(new.provider) if new.provider else None
         try:
             return self._advance(goal, old, new, provider)
         except ProviderError as error:
@@ -118,79 +109,57 @@ class Generator:
             urn = self._identities.claim(goal.parent, goal.type, goal.name)
             old = self._identities.old(urn, goal)
             self.goals[urn] = goal
-        return old, Resource(
-            urn=urn,
-            type=goal.type,
-            custom=goal.custom,
-            parent=goal.parent,
-            inputs=goal.properties,
-            provider=goal.provider,
-            dependencies=goal.dependencies,
-            property_dependencies=goal.property_dependencies,
-            protect=bool(goal.protect),
-            retain_on_delete=bool(goal.retain_on_delete),
-            additional_secret_outputs=goal.additional_secret_outputs,
-            custom_timeouts=goal.custom_timeouts,
-            import_id=goal.import_id,
-            deleted_with=goal.deleted_with,
-            ignore_changes=goal.ignore_changes,
-            replace_on_changes=goal.replace_on_changes,
-            created=old.created if old else "",
-            modified=old.modified if old else "",
-            source_position=goal.source_position,
-            extra={"resourceHooks": goal.hooks} if goal.hooks else {},
-        )
+        return old, resource_of(goal, urn, str(self._job.program.root), old)
 
     def _advance(self, goal: Goal, old: Resource | None, new: Resource, provider: ManagedProvider | None) -> Answer:
+        gone = old is not None and old.urn in self._deletions.urns
+        if not self.scope.registers(new) and not (gone or (old is not None and old.external)):
+            return self._leave(old, new)
         imported = False
-        if not self.scope.registers(new) and not (
-            old is not None and (old.external or old.urn in self._deletions.urns)
-        ):
-            self._bystanders.leave(old, new)
-            if old is None:
-                return Answer(new.urn, "", {}, unknown=True)
-            return Answer(old.urn, old.id, old.outputs if old.custom else {})
-        if goal.custom and goal.import_id and provider is not None:
+        if goal.importId and provider is not None:
             known = (old.import_id or old.id) if old is not None else ""
-            if old is None or old.external or known != goal.import_id:
-                old, imported = self._import(goal, old, new, provider), True
+            if old is None or old.external or known != goal.importId:
+                old, imported = self._import(old, new, provider), True
+        asked = new.inputs
         fresh = old is None or old.external or old.urn in self._deletions.urns or self._forced(old, new)
-        new.inputs = self._check(goal, new, None if fresh else old, provider)
-        self.planner.goal(new.urn, goal, old, fresh, new.inputs)
+        self._check(asked, new, None if fresh else old, provider)
+        self.planner.goal(goal, new, old, fresh)
         self._govern(goal, new)
         if old is None:
-            return self._finish(new, [self._create(new, provider)])
+            return self._finish(new, [Step("create", None, new, partial(self._create, new, provider))])
         if old.external:
             return self._finish(new, self._replacement(old, new, provider, DiffResult(True), before=False))
         diff = DiffResult(False)
         if old.urn not in self._deletions.urns:
-            diff = with_replaces(self._diff(old, new, goal, provider), goal.replace_on_changes, bool(old.init_errors))
+            diff = with_replaces(self._diff(old, new, provider), new.replace_on_changes, bool(old.init_errors))
         with self._state.lock:
             self.operated.add(new.urn)
-            deleted = old.urn in self._deletions.urns  # it had to go before something that it depends on
-        if deleted:
+            gone = old.urn in self._deletions.urns  # it had to go before something that it depends on
+        if gone:
             self._executor.wait_until(lambda: old.pending_replacement)
-            return self._finish(new, self._recreation(old, new, provider, DiffResult(True)))
+            return self._finish(new, self._replacement(old, new, provider, DiffResult(True), before=True))
         if old.pending_replacement or (diff.changes and diff.replaces):
-            return self._replace(goal, old, new, provider, diff)
+            # What the check took over from the old resource does not belong to the new one.
+            return self._replace(goal, asked, old, new, provider, diff)
         if diff.changes or old.init_errors:
-            return self._finish(new, [self._update(goal, old, new, provider, diff)])
+            update = Step("update", old, new, partial(self._update, old, new, provider), diff)
+            return self._finish(new, [update])
         if imported:
             return Answer(new.urn, old.id, old.outputs)
-        return self._finish(new, [self._same(old, new)])
+        return self._finish(new, [Step("same", old, new, partial(self._keep, old, new))])
 
-    def _check(self, goal: Goal, new: Resource, old: Resource | None, provider: ManagedProvider | None) -> PropertyMap:
-        inputs = keep_old(goal.properties, old.inputs, goal.ignore_changes) if old is not None else goal.properties
+    def _check(self, asked: PropertyMap, new: Resource, old: Resource | None, provider: ManagedProvider | None) -> None:
+        new.inputs = keep_old(asked, old.inputs, new.ignore_changes) if old is not None else asked
         if provider is None:
-            return inputs
-        result = provider.check(new.urn, old.inputs if old is not None else {}, inputs)
+            return
+        result = provider.check(old, new)
         problems = []
         for failure in result.failures:
             where = f"property {failure.property} " if failure.property else ""
-            problems.append(f"{goal.type} resource '{goal.name}': {where}has a problem: {failure.reason}")
+            problems.append(f"{new.type} resource '{new.name}': {where}has a problem: {failure.reason}")
         if problems:
             raise Problem("\n".join(problems), new.urn)
-        return result.inputs
+        new.inputs = result.inputs
 
     def _govern(self, goal: Goal, new: Resource) -> None:
         self._policies.remediate(goal, new)
@@ -200,7 +169,7 @@ class Generator:
                 self._executor.failed.set()
                 raise Stopped
 
-    def _diff(self, old: Resource, new: Resource, goal: Goal, provider: ManagedProvider | None) -> DiffResult:
+    def _diff(self, old: Resource, new: Resource, provider: ManagedProvider | None) -> DiffResult:
         if self._forced(old, new):
             return DiffResult(True, ["id"])
         if new.deleted_with in self._replaced:
@@ -208,7 +177,7 @@ class Generator:
         if bool(old.provider) != bool(new.provider):
             return DiffResult(True, ["provider"])
         if provider is not None:
-            return provider.diff(new.urn, old.id, old.inputs, old.outputs, new.inputs, goal.ignore_changes)
+            return provider.diff(old, new)
         if not new.is_provider:
             return DiffResult(not same(old.inputs, new.inputs), detailed=differences(old.inputs, new.inputs))
         # Another version of a provider manages the same resources.
@@ -236,42 +205,65 @@ class Generator:
         self.planner.done(new)
         return Answer(new.urn, new.id, new.outputs if new.custom else {})
 
+    # What --target leaves alone
+
+    def _leave(self, old: Resource | None, new: Resource) -> Answer:
+        """What exists stays the same, under its old URN when a new one would come from an alias; else nothing is."""
+        if old is None:
+            self.scope.skipped.add(new.urn)
+            self._executor.run(Step("same", copy.copy(new), new, recorded=False))
+            return Answer(new.urn, "", {}, unknown=True)
+        with self._leaving:
+            if old.urn not in self.operated:
+                self._stay(old)
+            self._identities.seen.add(old.urn)
+        return Answer(old.urn, old.id, old.outputs if old.custom else {})
+
+    def _stay(self, old: Resource) -> None:
+        """Also what it depends on, which the program may no longer have: that has to stand before it in the state."""
+        with self._state.lock:
+            self._state.aliases.pop(old.urn, None)
+            self.operated.add(old.urn)
+            needed = [self._state.olds.get(urn) for urn in sorted(dependencies_of(old) - self.operated)]
+        for other in needed:
+            if other is not None and self._state.aliases.get(other.urn, other.urn) not in self.operated:
+                self._stay(other)
+        self.planner.step("same", old.urn)
+        self._executor.run(Step("same", old, copy.copy(old)))
+
     # Steps
 
-    def _same(self, old: Resource, new: Resource) -> Step:
-        def apply() -> None:
-            new.id, new.outputs = old.id, old.outputs
-            if new.is_provider:
-                self._providers.register(new, new.inputs)
+    def _keep(self, old: Resource, new: Resource) -> None:
+        new.id, new.outputs = old.id, old.outputs
+        if new.is_provider:
+            self._providers.register(new)
 
-        return Step("same", new.urn, old, new, apply)
-
-    def _creation(self, new: Resource, provider: ManagedProvider | None) -> None:
+    def _create(self, new: Resource, provider: ManagedProvider | None) -> None:
         if new.is_provider:
             new.id = unknown_token if self._executor.preview else str(uuid.uuid4())
-            new.outputs = {key: value for key, value in new.inputs.items() if key != "__internal"}
-            self._providers.register(new, new.inputs)
+            self._provide(new)
         elif provider is not None:
-            provider.create(new, self._executor.preview)
+            provider.create(new)
 
-    def _create(self, new: Resource, provider: ManagedProvider | None) -> Step:
-        return Step("create", new.urn, None, new, lambda: self._creation(new, provider))
+    def _update(self, old: Resource, new: Resource, provider: ManagedProvider | None) -> None:
+        new.id = old.id
+        if new.is_provider:
+            self._provide(new)
+        elif provider is not None:
+            provider.update(old, new)
 
-    def _update(
-        self, goal: Goal, old: Resource, new: Resource, provider: ManagedProvider | None, diff: DiffResult
-    ) -> Step:
-        def apply() -> None:
-            new.id = old.id
-            if new.is_provider:
-                new.outputs = {key: value for key, value in new.inputs.items() if key != "__internal"}
-                self._providers.register(new, new.inputs)
-            elif provider is not None:
-                provider.update(old, new, goal.ignore_changes, self._executor.preview)
-
-        return Step("update", new.urn, old, new, apply, detailed=diff.detailed)
+    def _provide(self, new: Resource) -> None:
+        new.outputs = {key: value for key, value in new.inputs.items() if key != "__internal"}
+        self._providers.register(new)
 
     def _replace(
-        self, goal: Goal, old: Resource, new: Resource, provider: ManagedProvider | None, diff: DiffResult
+        self,
+        goal: Goal,
+        asked: PropertyMap,
+        old: Resource,
+        new: Resource,
+        provider: ManagedProvider | None,
+        diff: DiffResult,
     ) -> Answer:
         if new.protect and old.protect:
             self._executor.complain(
@@ -279,78 +271,45 @@ class Generator:
                 "resource, remove the `protect` flag from the resource in your Pulumi program and run `pulumi up`",
                 new.urn,
             )
-        if goal.import_id:
+        if new.import_id:
             message = "previously imported resources that still specify an ID may not be replaced"
             self._executor.complain(f"{message}; remove the `import` declaration from the program", new.urn)
         with self._state.lock:
             self._replaced.add(new.urn)
-        # What the check took over from the old resource does not belong to the new one.
         if not self._forced(old, new):
-            new.inputs = self._check(goal, new, None, provider)
-        before = diff.delete_before_replace if goal.delete_before_replace is None else goal.delete_before_replace
-        return self._finish(new, self._replacement(old, new, provider, diff, before))
+            self._check(asked, new, None, provider)
+        asked_first = deletes_first(goal)
+        before = diff.delete_before_replace if asked_first is None else asked_first
+        steps = []
+        if before or old.pending_replacement:
+            with self._state.lock:
+                before, steps = True, self._deletions.before(old, new, self.operated)
+        return self._finish(new, [*steps, *self._replacement(old, new, provider, diff, before)])
 
     def _replacement(
         self, old: Resource, new: Resource, provider: ManagedProvider | None, diff: DiffResult, before: bool
     ) -> list[Step]:
-        if before or old.pending_replacement:
-            with self._state.lock:
-                steps = self._deletions_before(old, new)
-                return [*steps, *self._recreation(old, new, provider, diff)]
+        """``before``: the old one was deleted first, and stays in the state until the new one is there."""
+        announce = Step("replace", old, new, diff=diff, recorded=False)
+        create = Step("create-replacement", old, new, partial(self._create, new, provider), diff)
+        create.marks = "" if before else "delete"
+        return [announce, create] if before else [create, announce]
 
-        def condemn() -> None:
-            old.delete = True
-
-        apply = lambda: self._creation(new, provider)  # noqa: E731
-        create = Step("create-replacement", new.urn, old, new, apply, finish=condemn, supersedes=False)
-        announce = Step("replace", new.urn, old, new, recorded=False)
-        return _with_diff(diff, [create, announce])
-
-    def _recreation(
-        self, old: Resource, new: Resource, provider: ManagedProvider | None, diff: DiffResult
-    ) -> list[Step]:
-        """Steps after the old one was deleted: it stays in the state until the new one is there."""
-        announce = Step("replace", new.urn, old, new, recorded=False)
-        create = Step("create-replacement", new.urn, old, new, lambda: self._creation(new, provider))
-        return _with_diff(diff, [announce, create])
-
-    def _deletions_before(self, old: Resource, new: Resource) -> list[Step]:
-        steps = []
-        for dependent in reversed(self._deletions.dependents(old, self.operated)):
-            if dependent.delete:
-                steps.append(self._deletions.step(dependent, "delete-replaced"))
-                continue
-            if dependent.protect:
-                raise Problem(
-                    f'unable to replace resource "{dependent.urn}" as part of replacing "{new.urn}" as it is currently '
-                    "marked for protection. To unprotect the resource, remove the `protect` flag from the resource in "
-                    f"your Pulumi program and run `pulumi up`, or use `pulumi state unprotect '{dependent.urn}'`",
-                    new.urn,
-                )
-            steps.append(self._deletions.step(dependent, "delete-replaced", pending_replacement=True))
-        if not old.pending_replacement:
-            steps.append(self._deletions.step(old, "delete-replaced", pending_replacement=True))
-        return steps
-
-    def _import(self, goal: Goal, old: Resource | None, new: Resource, provider: ManagedProvider) -> Resource:
+    def _import(self, old: Resource | None, new: Resource, provider: ManagedProvider) -> Resource:
         """Take over what exists; the result is the old state of what follows."""
-        found = Resource(**{**vars(new), "inputs": {}, "outputs": {}})
+        found = replace(new, inputs={}, outputs={})
 
         def apply() -> None:
-            read = provider.read(new.urn, goal.import_id, {}, {})
+            read = provider.read(replace(found, id=new.import_id))
             if not read.id:
-                raise ProviderError(f"resource '{goal.import_id}' does not exist")
+                raise ProviderError(f"resource '{new.import_id}' does not exist")
             if read.inputs is None:
-                raise ProviderError(f"the provider of {goal.type} does not support importing resources")
+                raise ProviderError(f"the provider of {new.type} does not support importing resources")
             found.id, found.inputs, found.outputs = read.id, read.inputs, read.outputs
 
-        def condemn() -> None:
-            if old is not None:
-                old.delete = True
-
-        op = "import" if old is None else "import-replacement"
+        op: Operation = "import" if old is None else "import-replacement"
         self.planner.step(op, new.urn)
-        self._executor.run(Step(op, new.urn, old, found, apply, finish=condemn, supersedes=False))  # type: ignore[arg-type]
+        self._executor.run(Step(op, old, found, apply, marks="delete"))
         new.created, new.modified = found.created, found.modified
         return found
 
@@ -359,16 +318,16 @@ class Generator:
     def read(self, goal: Goal, id: str) -> Answer:
         """A resource that the program looks up (``.get``): it stands in the state, but is not managed."""
         old, new = self._claim(goal)
-        urn, new.id, new.external = new.urn, id, True
+        new.id, new.external, new.property_dependencies = id, True, {}
         new.protect, new.retain_on_delete, new.deleted_with, new.created, new.modified = False, False, "", "", ""
         with self._state.lock:
-            self.operated.add(urn)
-        provider = self._providers.get(goal.provider)
+            self.operated.add(new.urn)
+        provider = self._providers.get(new.provider)
 
         def apply() -> None:
             if id == unknown_token:
                 return
-            result = provider.read(urn, id, new.inputs, new.inputs)
+            result = provider.read(replace(new, outputs=new.inputs))
             if not result.id:
                 raise ProviderError(f"resource '{id}' does not exist")
             new.id, new.outputs = result.id, result.outputs
@@ -376,19 +335,7 @@ class Generator:
                 unchanged = same(old.inputs, new.inputs) and same(old.outputs, new.outputs)
                 new.created, new.modified = old.created, old.modified if unchanged else now()
 
-        relinquished = old is not None and not old.external and old.id != id
-
-        def condemn() -> None:
-            if relinquished and old is not None:
-                old.delete = True
-
-        if relinquished:
-            step = Step("read-replacement", urn, old, new, apply, finish=condemn, supersedes=False)
-            return self._finish(new, [step, Step("replace", urn, old, new, recorded=False)])
-        return self._finish(new, [Step("read", urn, old, new, apply)])
-
-
-def _with_diff(diff: DiffResult, steps: list[Step]) -> list[Step]:
-    for step in steps:
-        step.replaces, step.detailed = diff.replaces, diff.detailed
-    return steps
+        if old is not None and not old.external and old.id != id:  # no longer managed
+            step = Step("read-replacement", old, new, apply, marks="delete")
+            return self._finish(new, [step, Step("replace", old, new, recorded=False)])
+        return self._finish(new, [Step("read", old, new, apply)])

@@ -11,12 +11,11 @@ from engine.docker.client import Client
 from engine.model import UNKNOWN, PropertyMap
 from engine.provider import (
     CheckResult,
-    CreateResult,
     DiffResult,
+    Found,
     Log,
     PartialFailure,
     ProviderError,
-    ReadResult,
 )
 
 
@@ -81,27 +80,27 @@ class Bridged(ABC):
         first = bool(replaces) and (self.always_delete_first or (named and old_inputs.get("name") == news.get("name")))
         return DiffResult(bool(detailed), replaces, first, detailed)
 
-    def create(self, inputs: PropertyMap, timeout: float, preview: bool, log: Log) -> CreateResult:
+    def create(self, inputs: PropertyMap, timeout: float, preview: bool, log: Log) -> Found:
         if preview:
             computed = {row.name: UNKNOWN for row in self.fields if row.output or row.computed}
-            return CreateResult("", {**computed, **schema.without_defaults(inputs)})
+            return Found("", {**computed, **schema.without_defaults(inputs)})
         try:
             id = self.make(inputs, timeout or self.default_seconds, log)
         except NotAsAsked as problem:
             raise PartialFailure(str(problem), problem.id, self._outputs(problem.id, inputs)) from problem
-        return CreateResult(id, self._outputs(id, inputs))
+        return Found(id, self._outputs(id, inputs))
 
-    def read(self, id: str, inputs: PropertyMap, outputs: PropertyMap) -> ReadResult:
+    def read(self, id: str, inputs: PropertyMap, outputs: PropertyMap) -> Found:
         live = self.live(id, inputs)
         if live is None:
-            return ReadResult("", {})
+            return Found("", {})
         if inputs:
             seen = {name: live[name] for name in live if self.drifting is None or name in self.drifting}
             known = compare.read_inputs(self.fields, inputs, seen)
         else:
             known = compare.found_inputs(self.fields, live)
         empty = {name for name, value in (outputs or live).items() if value == {}}
-        return ReadResult(self.new_id(id, live), self._shape(id, known, live, empty), known)
+        return Found(self.new_id(id, live), self._shape(id, known, live, empty), known)
 
     def update(
         self, id: str, olds: PropertyMap, old_outputs: PropertyMap, news: PropertyMap, timeout: float, preview: bool,

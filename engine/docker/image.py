@@ -18,7 +18,7 @@ from engine.docker.context import context_digest
 from engine.docker.remote_image import find_image
 from engine.docker.schema import BOOLEAN, STRING, STRINGS, TEXT_MAP, Object, Property
 from engine.model import UNKNOWN, PropertyMap, Secret, contains_unknown
-from engine.provider import CheckFailure, CheckResult, CreateResult, DiffResult, Kind, Log, ReadResult
+from engine.provider import CheckFailure, CheckResult, DiffResult, Found, Kind, Log
 
 _BUILD = Object(
     (
@@ -98,25 +98,25 @@ class Image:
                 detailed[name] = "add" if name not in old_inputs else "delete" if name not in news else "update"
         return DiffResult(bool(detailed), detailed=detailed)
 
-    def create(self, inputs: PropertyMap, timeout: float, preview: bool, log: Log) -> CreateResult:
+    def create(self, inputs: PropertyMap, timeout: float, preview: bool, log: Log) -> Found:
         name = inputs["imageName"]
         if preview and (not inputs.get("buildOnPreview") or contains_unknown(inputs)):
-            return CreateResult("", _outputs(inputs, UNKNOWN))
-        return CreateResult(str(name), self._build(inputs, timeout, log))
+            return Found("", _outputs(inputs, UNKNOWN))
+        return Found(str(name), self._build(inputs, timeout, log))
 
     def update(self, inputs: PropertyMap, timeout: float, preview: bool, log: Log) -> PropertyMap:
         return self.create(inputs, timeout, preview, log).outputs
 
-    def read(self, id: str, inputs: PropertyMap, outputs: PropertyMap) -> ReadResult:
+    def read(self, id: str, inputs: PropertyMap, outputs: PropertyMap) -> Found:
         """The real provider reports what is in state; here an image that is gone is, so that it is built again."""
         digest = str(outputs.get("repoDigest", ""))
         shown = find_image(self.client, id)
         if shown is None or (digest.startswith("sha256:") and find_image(self.client, digest) is None):
-            return ReadResult("", {})
+            return Found("", {})
         if schema.is_zero(outputs):
             inputs = {"imageName": id, "skipPush": True, "buildOnPreview": False, "build": {}}
             outputs = _outputs(inputs, shown["Id"])
-        return ReadResult(id, outputs, inputs)
+        return Found(id, outputs, inputs)
 
     def _build(self, inputs: PropertyMap, timeout: float, log: Log) -> PropertyMap:
         options = inputs["build"]

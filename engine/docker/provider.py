@@ -16,17 +16,19 @@ from engine.docker.remote_image import RemoteImage
 from engine.docker.schema import is_zero
 from engine.docker.volume import Volume
 from engine.model import UNKNOWN, PropertyMap
-from engine.provider import CheckResult, CreateResult, DiffResult, Log, ProviderError, ReadResult
+from engine.provider import Call, CheckResult, DiffResult, Found, Provider, ProviderError
 
 _SUPPORTED = {"host", "certPath", "registryAuth", "disableDockerDaemonCheck", "version", "pluginDownloadURL"}
 
 
-class DockerProvider:
+class DockerProvider(Provider):
     """``pulumi-docker`` 5.2 on docker-py: Network, Volume, Image, RemoteImage, Container.
 
     Paths in resources (build contexts, sources of uploads) are relative to ``root``, by default the
     working directory.  Nothing is connected before the first call that needs the daemon.
     """
+
+    recovers = True
 
     def __init__(self, root: Path | None = None, preflight: bool = False) -> None:
         """``preflight``: an update follows, so checks also look at this host (ports in use)."""
@@ -64,60 +66,51 @@ class DockerProvider:
             )
         )
 
-    def check(self, urn: str, olds: PropertyMap, news: PropertyMap) -> CheckResult:
-        if self._is_image(urn):
-            return self._image.check(news)
-        return self._type(urn).check(urn.rsplit("::", 1)[-1], olds, news)
+    def check(self, call: Call) -> CheckResult:
+        if self._is_image(call.urn):
+            return self._image.check(call.news)
+        return self._type(call.urn).check(call.urn.rsplit("::", 1)[-1], call.inputs, call.news)
 
-    def diff(
-        self, urn: str, id: str, old_inputs: PropertyMap, old_outputs: PropertyMap, news: PropertyMap, ignore: list[str]
-    ) -> DiffResult:
-        news = _ignoring(old_inputs, news, ignore)
-        return self._image.diff(old_inputs, news) if self._is_image(urn) else self._type(urn).diff(old_inputs, news)
+    def diff(self, call: Call) -> DiffResult:
+        news = _ignoring(call.inputs, call.news, call.ignore)
+        return (self._image if self._is_image(call.urn) else self._type(call.urn)).diff(call.inputs, news)
 
-    def create(self, urn: str, inputs: PropertyMap, timeout: float, preview: bool, log: Log) -> CreateResult:
+    def create(self, call: Call) -> Found:
+        urn, inputs = call.urn, call.news
         if self._is_image(urn):
-            return self._image.create(inputs, timeout, preview, log)
+            return self._image.create(inputs, call.timeout, call.preview, call.log)
         kind = self._type(urn)
         try:
-            return kind.create(inputs, timeout, preview, log)
+            return kind.create(inputs, call.timeout, call.preview, call.log)
         except NameTaken:
             # The daemon may have gone on with the interrupted call, and ended it only after recover() looked.
             taken = recovery.own(kind, urn, inputs) if urn in self._interrupted else None
             if taken is None or taken["Id"] in self._interrupted[urn]:
                 raise
-            recovery.clear(kind, taken, inputs, log)
-            return kind.create(inputs, timeout, preview, log)
+            recovery.clear(kind, taken, inputs, call.log)
+            return kind.create(inputs, call.timeout, call.preview, call.log)
 
-    def recover(self, urn: str, inputs: PropertyMap, known: set[str], log: Log) -> CreateResult | None:
-        self._interrupted[urn] = known
-        # An image is built, or looked for, again: what was pulled or is in the cache already is found.
-        return None if self._is_image(urn) else recovery.recover(self._type(urn), urn, inputs, known, log)
+    def recover(self, call: Call, known: set[str]) -> Found | None:
+        self._interrupted[call.urn] = known
+        if self._is_image(call.urn):
+            return None  # it is built, or looked for, again: what was pulled or is in the cache already is found
+        return recovery.recover(self._type(call.urn), call.urn, call.news, known, call.log)
 
-    def read(self, urn: str, id: str, inputs: PropertyMap, outputs: PropertyMap, log: Log) -> ReadResult:
-        return (self._image if self._is_image(urn) else self._type(urn)).read(id, inputs, outputs)
+    def read(self, call: Call) -> Found:
+        kind = self._image if self._is_image(call.urn) else self._type(call.urn)
+        return kind.read(call.id, call.inputs, call.outputs)
 
-    def update(
-        self,
-        urn: str,
-        id: str,
-        old_inputs: PropertyMap,
-        old_outputs: PropertyMap,
-        news: PropertyMap,
-        timeout: float,
-        ignore: list[str],
-        preview: bool,
-        log: Log,
-    ) -> PropertyMap:
-        news = _ignoring(old_inputs, news, ignore)
-        if self._is_image(urn):
-            return self._image.update(news, timeout, preview, log)
-        return self._type(urn).update(id, old_inputs, old_outputs, news, timeout, preview, log)
+    def update(self, call: Call) -> PropertyMap:
+        news = _ignoring(call.inputs, call.news, call.ignore)
+        if self._is_image(call.urn):
+            return self._image.update(news, call.timeout, call.preview, call.log)
+        kind = self._type(call.urn)
+        return kind.update(call.id, call.inputs, call.outputs, news, call.timeout, call.preview, call.log)
 
-    def delete(self, urn: str, id: str, inputs: PropertyMap, outputs: PropertyMap, timeout: float, log: Log) -> None:
+    def delete(self, call: Call) -> None:
         # A built image stays, as with the real provider: others may use its layers, and it may be used again.
-        if not self._is_image(urn):
-            self._type(urn).delete(id, inputs, timeout, log)
+        if not self._is_image(call.urn):
+            self._type(call.urn).delete(call.id, call.inputs, call.timeout, call.log)
 
     def invoke(self, token: str, args: PropertyMap) -> PropertyMap:
         raise ProviderError(f"the function {token} is not supported by this engine's Docker provider")

@@ -15,14 +15,14 @@ from engine.docker.container import Container
 from engine.docker.network import Network
 from engine.docker.volume import Volume
 from engine.model import PropertyMap
-from engine.provider import CreateResult, Log, PartialFailure
+from engine.provider import Found, Log, PartialFailure
 
 _never = "0001-01-01T00:00:00Z"
 _places = {Container.token: "/containers/{}/json", Network.token: "/networks/{}", Volume.token: "/volumes/{}"}
 
 
-def recover(kind: Bridged, urn: str, inputs: PropertyMap, known: set[str], log: Log) -> CreateResult | None:
-    """As :class:`engine.provider.Recovers` says; what cannot be gone on with is removed."""
+def recover(kind: Bridged, urn: str, inputs: PropertyMap, known: set[str], log: Log) -> Found | None:
+    """As :class:`engine.provider.Provider.recover` says; what cannot be gone on with is removed."""
     shown = own(kind, urn, inputs)
     id = str(shown.get("Id", shown["Name"])) if shown else ""
     if shown is None or id in known:
@@ -34,7 +34,7 @@ def recover(kind: Bridged, urn: str, inputs: PropertyMap, known: set[str], log: 
         if shown["State"]["StartedAt"] != _never and not kind.diff(found.inputs, inputs).replaces:
             raise PartialFailure("its start was not seen to the end", id, found.outputs, found.inputs)
     elif kind.token == Volume.token or not _different(kind, id, inputs):
-        return CreateResult(id, found.outputs)
+        return Found(id, found.outputs)
     clear(kind, shown, inputs, log)
     return None
 

@@ -18,8 +18,8 @@ urn = "urn:pulumi:dev::p::t::a"
 def held(planned: dict, olds: dict, news: dict) -> None:
     making = Planner(None, making=True)
     old = Resource(urn, "t", True, inputs=olds)
-    making.goal(urn, Goal("t", "a", True, {}), old, False, planned)
-    Planner(making.made, making=False).goal(urn, Goal("t", "a", True, {}), old, False, news)
+    making.goal(Goal(), Resource(urn, "t", True, inputs=planned), old, False)
+    Planner(making.made, making=False).goal(Goal(), Resource(urn, "t", True, inputs=news), old, False)
 
 
 @pytest.mark.parametrize(

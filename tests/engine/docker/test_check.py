@@ -9,12 +9,14 @@ import pytest
 
 from engine.docker import DockerProvider
 from engine.model import UNKNOWN
+from engine.provider import Call
 
 CONTAINER = "docker:index/container:Container"
 
 
 def check(token: str, news: dict[str, Any], olds: dict[str, Any] | None = None) -> tuple[dict[str, Any], list[str]]:
-    result = DockerProvider().check(f"urn:pulumi:dev::berth::{token}::web", olds or {}, news)
+    call = Call(f"urn:pulumi:dev::berth::{token}::web", inputs=olds or {}, news=news)
+    result = DockerProvider().check(call)
     return result.inputs, [failure.reason for failure in result.failures]
 
 
@@ -115,7 +117,7 @@ def test_network_and_volume_defaults() -> None:
 def test_unsupported_types_and_settings_are_named() -> None:
     provider = DockerProvider()
     with pytest.raises(Exception, match="docker:index/service:Service"):
-        provider.check("urn:pulumi:dev::berth::docker:index/service:Service::s", {}, {})
+        provider.check(Call("urn:pulumi:dev::berth::docker:index/service:Service::s"))
     with pytest.raises(Exception, match="caMaterial"):
         provider.configure({"caMaterial": "x"})
     with pytest.raises(Exception, match="getNetwork"):

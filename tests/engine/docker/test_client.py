@@ -12,7 +12,7 @@ import pytest
 
 from engine.docker import DockerProvider
 from engine.docker.client import Client, Settings, pull_problem
-from engine.provider import ProviderError
+from engine.provider import Call, ProviderError
 from tests.engine.docker.world import BASE, VOLUME, urn
 
 
@@ -21,7 +21,7 @@ def refused(host: str) -> str:
     provider.configure({"host": host})
     started = time.monotonic()
     with pytest.raises(ProviderError) as failure:
-        provider.read(urn(VOLUME), "v", {"name": "v"}, {}, lambda *_: None)
+        provider.read(Call(urn(VOLUME), "v", {"name": "v"}))
     assert time.monotonic() - started < 5
     return str(failure.value)
 
@@ -65,7 +65,7 @@ def test_a_daemon_that_fails_is_not_an_object_that_is_gone() -> None:
 def test_nothing_is_connected_before_it_is_needed(tmp_path: Path) -> None:
     provider = DockerProvider()
     provider.configure({"host": f"unix://{tmp_path}/docker.sock"})
-    assert provider.check(urn(VOLUME), {}, {"name": "v"}).failures == []
+    assert provider.check(Call(urn(VOLUME), news={"name": "v"})).failures == []
     provider.close()
 
 

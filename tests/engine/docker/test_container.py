@@ -11,7 +11,7 @@ import pytest
 
 from engine.docker import DockerProvider
 from engine.model import UNKNOWN
-from engine.provider import PartialFailure, ProviderError
+from engine.provider import Call, PartialFailure, ProviderError
 from tests.engine.docker.world import BASE, CONTAINER, LABELS, NETWORK, VOLUME, Made, World, sleeping, urn
 
 pytestmark = pytest.mark.docker
@@ -341,7 +341,7 @@ def test_destroy_waits_for_a_graceful_end(world: World) -> None:
 
 def test_previews_touch_nothing(world: World) -> None:
     inputs = world.check(CONTAINER, sleeping(world.name("box"), networksAdvanced=[{"name": UNKNOWN}]))
-    result = world.provider.create(urn(CONTAINER), inputs, 0, True, world.log)
+    result = world.provider.create(Call(urn(CONTAINER), news=inputs, preview=True))
     assert result.id == ""
     assert result.outputs["networkDatas"] is UNKNOWN
     assert result.outputs["name"] == world.name("box")
@@ -360,7 +360,7 @@ def test_an_image_by_id_and_by_name(world: World, sleeper: Callable[..., Made]) 
 
 def test_a_container_found_by_id(world: World, sleeper: Callable[..., Made]) -> None:
     made = sleeper(memory=64)
-    found = world.provider.read(urn(CONTAINER), made.id, {}, {}, world.log)
+    found = world.provider.read(Call(urn(CONTAINER), made.id))
     assert found.inputs is not None
     assert (found.inputs["name"], found.inputs["memory"]) == (world.name("box"), 64)
     assert "restart" not in found.inputs

@@ -10,7 +10,7 @@ from engine.docker import DockerProvider
 from engine.docker.compare import read_inputs
 from engine.docker.container_properties import FIELDS
 from engine.model import UNKNOWN
-from engine.provider import DiffResult
+from engine.provider import Call, DiffResult
 
 CONTAINER = "docker:index/container:Container"
 
@@ -21,10 +21,10 @@ def diff(
     provider = DockerProvider()
     urn = f"urn:pulumi:dev::berth::{token}::web"
     base = {"image": "i", "name": "n"} if token == CONTAINER else {"name": "n"}
-    old = provider.check(urn, {}, {**base, **olds})
-    new = provider.check(urn, old.inputs, {**base, **news})
+    old = provider.check(Call(urn, news={**base, **olds}))
+    new = provider.check(Call(urn, inputs=old.inputs, news={**base, **news}))
     assert (old.failures, new.failures) == ([], [])
-    return provider.diff(urn, "id", old.inputs, {}, new.inputs, ignore or [])
+    return provider.diff(Call(urn, "id", old.inputs, news=new.inputs, ignore=ignore or []))
 
 
 @pytest.mark.parametrize(
@@ -103,9 +103,9 @@ def test_a_chosen_name_is_freed_first(token: str) -> None:
     assert diff({"name": "old"}, {"name": "new"}, token).delete_before_replace is False
     provider = DockerProvider()
     urn = f"urn:pulumi:dev::berth::{token}::web"
-    old = provider.check(urn, {}, {}).inputs
-    new = provider.check(urn, old, labelled).inputs
-    result = provider.diff(urn, "id", old, {}, new, [])
+    old = provider.check(Call(urn)).inputs
+    new = provider.check(Call(urn, inputs=old, news=labelled)).inputs
+    result = provider.diff(Call(urn, "id", old, news=new))
     assert (result.changes, result.delete_before_replace) == (True, False), "an automatic name makes room for both"
 
 

@@ -11,7 +11,7 @@ import pytest
 from engine.docker import DockerProvider
 from engine.docker.build import Build, command_line, find_build_client
 from engine.model import UNKNOWN, Secret
-from engine.provider import CheckResult, ProviderError
+from engine.provider import Call, CheckResult, ProviderError
 from tests.engine.docker.world import BASE, IMAGE, World, sleeping, urn
 
 DOCKERFILE = f"FROM {BASE}\nARG WORD=none\nCOPY data /data\nRUN echo $WORD > /word\nLABEL berth.test=engine-docker\n"
@@ -31,7 +31,7 @@ def inputs(name: str = "berth-test:1", **build: Any) -> dict[str, Any]:
 
 
 def check(project: Path, news: dict[str, Any]) -> CheckResult:
-    return DockerProvider(project).check(urn(IMAGE), {}, news)
+    return DockerProvider(project).check(Call(urn(IMAGE), news=news))
 
 
 def test_check_adds_what_the_real_provider_adds(project: Path) -> None:
@@ -71,7 +71,7 @@ def test_what_is_a_change(project: Path) -> None:
     old = check(project, inputs(args={"WORD": "a"})).inputs
 
     def changes(news: dict[str, Any]) -> dict[str, str] | None:
-        result = provider.diff(urn(IMAGE), "id", old, {}, check(project, news).inputs, [])
+        result = provider.diff(Call(urn(IMAGE), "id", old, news=check(project, news).inputs))
         assert result.replaces == []
         return dict(result.detailed or {})
 
@@ -91,7 +91,7 @@ def test_what_is_a_change(project: Path) -> None:
 
 def test_previews_build_nothing(project: Path) -> None:
     provider = DockerProvider(project)
-    made = provider.create(urn(IMAGE), check(project, inputs()).inputs, 0, True, lambda *_: None)
+    made = provider.create(Call(urn(IMAGE), news=check(project, inputs()).inputs, preview=True))
     assert made.outputs["repoDigest"] is UNKNOWN
     assert made.outputs["imageName"] == "berth-test:1"
 
@@ -165,9 +165,7 @@ def test_build_unchanged_changed_gone(world: World, project: Path) -> None:
 @pytest.mark.docker
 def test_outputs_mark_the_inputs_as_secret(world: World, project: Path) -> None:
     made = world.create(IMAGE, inputs(f"{world.name('image')}:1"))
-    outputs = world.provider.update(
-        urn(IMAGE), made.id, made.inputs, made.outputs, made.inputs, 0, [], False, world.log
-    )
+    outputs = world.provider.update(world.call(made, made.inputs))
     assert isinstance(outputs["__inputs"], Secret)
     world.delete(made)
     assert world.client.find(f"/images/{made.id}/json") is not None, "as with the real provider, the image stays"
@@ -185,4 +183,4 @@ def test_a_build_that_hangs_is_stopped(world: World, project: Path) -> None:
     (project / "images/Dockerfile").write_text(f"FROM {BASE}\nRUN sleep 60\n")
     checked = world.check(IMAGE, inputs(f"{world.name('image')}:1"))
     with pytest.raises(ProviderError, match="took longer than 2 s"):
-        world.provider.create(urn(IMAGE), checked, 2, False, world.log)
+        world.provider.create(Call(urn(IMAGE), news=checked, timeout=2, log=world.log))

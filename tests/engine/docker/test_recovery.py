@@ -8,7 +8,7 @@ import pytest
 
 from engine.docker import DockerProvider
 from engine.model import PropertyMap
-from engine.provider import PartialFailure, ProviderError
+from engine.provider import Call, PartialFailure, ProviderError
 from tests.engine.docker.world import CONTAINER, LABELS, NETWORK, VOLUME, Made, World, sleeping, urn
 
 pytestmark = pytest.mark.docker
@@ -25,7 +25,7 @@ def later(world: World) -> DockerProvider:
 
 
 def recover(world: World, later: DockerProvider, token: str, inputs: PropertyMap, *known: str) -> Any:
-    return later.recover(urn(token), inputs, set(known), world.log)
+    return later.recover(Call(urn(token), news=inputs, log=world.log), set(known))
 
 
 def test_a_started_container_is_taken_over_to_be_finished(world: World, later: DockerProvider) -> None:
@@ -34,7 +34,7 @@ def test_a_started_container_is_taken_over_to_be_finished(world: World, later: D
         recover(world, later, CONTAINER, made.inputs)
     assert partial.value.id == made.id
     assert partial.value.outputs == made.outputs
-    assert later.diff(urn(CONTAINER), made.id, partial.value.inputs or {}, {}, made.inputs, []).changes is False
+    assert later.diff(Call(urn(CONTAINER), made.id, partial.value.inputs or {}, news=made.inputs)).changes is False
 
 
 def test_a_container_that_the_state_has_is_another_one(world: World, later: DockerProvider) -> None:
@@ -65,7 +65,7 @@ def test_what_is_not_marked_is_left_alone(world: World, later: DockerProvider, t
     assert world.read(made).id == made.id
     if token != VOLUME:
         with pytest.raises(ProviderError, match="exists already"):
-            later.create(urn(token), made.inputs, 0, False, world.log)
+            later.create(Call(urn(token), news=made.inputs))
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -97,7 +97,7 @@ def test_what_the_daemon_ended_only_later_gives_way(world: World, later: DockerP
     inputs = world.check(CONTAINER, news)
     assert recover(world, later, CONTAINER, inputs) is None
     late = world.create(CONTAINER, {**news, "start": False})
-    result = later.create(urn(CONTAINER), inputs, 0, False, world.log)
+    result = later.create(Call(urn(CONTAINER), news=inputs))
     assert world.inspect(late) is None
     world.made.append(Made(CONTAINER, result.id, inputs, {}))
     assert world.inspect(world.made[-1])["State"]["Running"]

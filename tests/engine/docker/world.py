@@ -9,7 +9,7 @@ from typing import Any
 from engine.docker import DockerProvider
 from engine.docker.client import Client
 from engine.model import PropertyMap, Secret
-from engine.provider import CreateResult, DiffResult, PartialFailure, ReadResult
+from engine.provider import Call, DiffResult, Found, PartialFailure
 
 BASE = "debian:bookworm-slim"
 NETWORK = "docker:index/network:Network"
@@ -50,8 +50,11 @@ class World:
     def log(self, severity: str, message: str, ephemeral: bool) -> None:
         self.lines.append(message)
 
+    def call(self, made: Made, news: PropertyMap | None = None) -> Call:
+        return Call(urn(made.token), made.id, made.inputs, made.outputs, news or {}, log=self.log)
+
     def check(self, token: str, news: PropertyMap, olds: PropertyMap | None = None) -> PropertyMap:
-        result = self.provider.check(urn(token), olds or {}, news)
+        result = self.provider.check(Call(urn(token), inputs=olds or {}, news=news))
         assert result.failures == []
         return result.inputs
 
@@ -59,7 +62,7 @@ class World:
         self.lines.clear()
         inputs = self.check(token, news)
         try:
-            result = self.provider.create(urn(token), inputs, 0, False, self.log)
+            result = self.provider.create(Call(urn(token), news=inputs, log=self.log))
         except PartialFailure as partial:
             self.made.append(Made(token, partial.id, inputs, partial.outputs))
             raise
@@ -68,17 +71,15 @@ class World:
 
     def diff(self, made: Made, news: PropertyMap) -> DiffResult:
         inputs = self.check(made.token, news, made.inputs)
-        return self.provider.diff(urn(made.token), made.id, made.inputs, made.outputs, inputs, [])
+        return self.provider.diff(self.call(made, inputs))
 
     def update(self, made: Made, news: PropertyMap) -> None:
         inputs = self.check(made.token, news, made.inputs)
-        outputs = self.provider.update(
-            urn(made.token), made.id, made.inputs, made.outputs, inputs, 0, [], False, self.log
-        )
+        outputs = self.provider.update(self.call(made, inputs))
         made.inputs, made.outputs = inputs, outputs
 
-    def read(self, made: Made) -> ReadResult:
-        return self.provider.read(urn(made.token), made.id, made.inputs, made.outputs, self.log)
+    def read(self, made: Made) -> Found:
+        return self.provider.read(self.call(made))
 
     def refresh(self, made: Made) -> None:
         result = self.read(made)
@@ -86,7 +87,7 @@ class World:
         made.inputs = result.inputs or {}
 
     def delete(self, made: Made) -> None:
-        self.provider.delete(urn(made.token), made.id, made.inputs, made.outputs, 0, self.log)
+        self.provider.delete(self.call(made))
 
     def inspect(self, made: Made) -> Any:
         return self.client.find(f"/containers/{made.id}/json")
@@ -98,7 +99,7 @@ class World:
         return answer.stdout
 
 
-def plain(result: CreateResult) -> PropertyMap:
+def plain(result: Found) -> PropertyMap:
     """Outputs as a provider gets them back: without marks."""
     return {key: value.value if isinstance(value, Secret) else value for key, value in result.outputs.items()}
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from engine.docker import DockerProvider
+from engine.provider import Call
 from tests.engine.docker.world import World
 from tests.engine.golden.conftest import STATES, copy_program, given, resources
 
@@ -20,7 +21,7 @@ def test_inputs_are_checked_as_by_the_real_one(state: str, tmp_path: Path) -> No
     copy_program(tmp_path)
     provider = DockerProvider(tmp_path)
     for resource in resources(state):
-        checked = provider.check(resource["urn"], resource["inputs"], given(resource["inputs"]))
+        checked = provider.check(Call(resource["urn"], inputs=resource["inputs"], news=given(resource["inputs"])))
         assert checked.failures == []
         assert checked.inputs == resource["inputs"], resource["urn"]
 
@@ -31,8 +32,8 @@ def test_nothing_differs(state: str, tmp_path: Path) -> None:
     provider = DockerProvider(tmp_path)
     for resource in resources(state):
         urn, inputs = resource["urn"], resource["inputs"]
-        checked = provider.check(urn, inputs, given(inputs)).inputs
-        diff = provider.diff(urn, resource["id"], inputs, resource["outputs"], checked, [])
+        checked = provider.check(Call(urn, inputs=inputs, news=given(inputs))).inputs
+        diff = provider.diff(Call(urn, resource["id"], inputs, resource["outputs"], checked))
         assert (diff.changes, diff.replaces) == (False, []), urn
 
 

@@ -132,6 +132,8 @@ class AccessList:
     """Every pass that counts at ``block``, in order of tokens; ``registry`` is the KeyRegistry's address.
 
     ``left_out``: tokens that count too but whose slot has no address in the tunnel's subnet; not in the digest.
+    ``removals``: where removals are believed sooner than additions, the block that they were taken from: then the
+    list holds what both blocks have.
     """
 
     chain_id: int
@@ -139,6 +141,7 @@ class AccessList:
     block: Block
     entries: tuple[Entry, ...] = field(repr=False)
     left_out: tuple[int, ...] = ()
+    removals: Block | None = None
 
     @cached_property
     def digest(self) -> str:

@@ -5,6 +5,10 @@ preview and by every node, so :mod:`berth.chain.endpoint` and :mod:`berth.chain.
 HTTP pool and keccak.  web3 is imported when something is written, and nowhere but in this package.
 
 ``endpoint``       JSON-RPC with time-outs, EIP-1898 blocks and clear errors
+``quorum``         several endpoints as one: what they say of one block has to agree
+``heads``          new heads, by WebSocket or by asking
+``logs``           which passes a block touched
+``networks``       the chains that are known by name
 ``artifacts``      compiled contracts
 ``create2``        addresses known before deployment, and the deployment
 ``key_registry``, ``access_pass``, ``node_registry``   our contracts

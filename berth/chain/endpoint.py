@@ -56,6 +56,24 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Header:
+    """A block with the hash of the one before it and its ``timestamp`` (UNIX seconds, the chain's clock)."""
+
+    block: Block
+    parent: str
+    timestamp: int
+
+    @classmethod
+    def parse(cls, found: Any) -> Header:
+        """What JSON-RPC and ``newHeads`` give; ValueError where it is no header."""
+        try:
+            block = Block(int(found["number"], 16), str(found["hash"]).lower())
+            return cls(block, str(found["parentHash"]).lower(), int(found["timestamp"], 16))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a block's header: {type(error).__name__} {error}") from None
+
+
+@dataclass(frozen=True)
 class TimeLimits:
     """Seconds: to connect, and for one call from its first byte sent to its last one received."""
 
@@ -112,6 +130,22 @@ class Endpoint:
 
     def block(self, at: Finality | int | str = "latest") -> Block:
         """The block at a tag, a number, or a hash; BlockGone when there is none."""
+        found, method = self._block(at)
+        number = _number(found.get("number"), method, self.url)
+        try:
+            return Block(number, str(found.get("hash")).lower())
+        except ValueError as error:
+            raise ChainUnreachable(f"{self.url} answered {method} with {_printable(str(error))}") from None
+
+    def header(self, at: Finality | int | str = "latest") -> Header:
+        """The header of the block at a tag, a number, or a hash; BlockGone when there is none."""
+        found, method = self._block(at)
+        try:
+            return Header.parse(found)
+        except ValueError as error:
+            raise ChainUnreachable(f"{self.url} answered {method} with {_printable(str(error))}") from None
+
+    def _block(self, at: Finality | int | str) -> tuple[dict[str, Any], str]:
         by_hash = isinstance(at, str) and at.startswith("0x")
         method = "eth_getBlockByHash" if by_hash else "eth_getBlockByNumber"
         found = self.request(method, hex(at) if isinstance(at, int) else at, False)
@@ -119,11 +153,7 @@ class Endpoint:
             raise BlockGone(f"{self.url} has no block {at}")
         if not isinstance(found, dict):
             raise ChainUnreachable(f"{self.url} answered {method} with no block: is it a JSON-RPC endpoint?")
-        number = _number(found.get("number"), method, self.url)
-        try:
-            return Block(number, str(found.get("hash")).lower())
-        except ValueError as error:
-            raise ChainUnreachable(f"{self.url} answered {method} with {_printable(str(error))}") from None
+        return found, method
 
     def call(self, to: str, data: bytes, block: Block | Finality = "latest") -> bytes:
         """``eth_call`` of ``to`` with ``data``; empty bytes where there is no code."""

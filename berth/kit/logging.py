@@ -11,15 +11,16 @@ import logging
 import re
 import sys
 import uuid
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, cast, get_args
 
 import structlog
 from pydantic import SecretBytes, SecretStr
 
 from berth.kit.settings import LogLevel
 
+_order: Final = get_args(LogLevel)
 redacted: Final = "[redacted]"
 _secret_name: Final = re.compile(
     r"(^|_)(secret|password|passphrase|token|authorization|cookie)$|private_?key|preshared", re.I
@@ -27,8 +28,9 @@ _secret_name: Final = re.compile(
 _sane_id: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-def configure(service: str, level: LogLevel = "info") -> None:
-    """Set up logging for this process; call once, first thing."""
+def configure(service: str, level: LogLevel = "info", levels: Mapping[str, LogLevel] | None = None) -> None:
+    """Set up logging for this process; call once, first thing.  ``levels``: those of single components."""
+    lowest = min((level, *(levels or {}).values()), key=_order.index)
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -38,8 +40,13 @@ def configure(service: str, level: LogLevel = "info") -> None:
         _redact,
     ]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        processors=[
+            *shared[:2],
+            _at_least(level, levels or {}),
+            *shared[2:],
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(lowest),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
@@ -53,9 +60,13 @@ def configure(service: str, level: LogLevel = "info") -> None:
             foreign_pre_chain=shared,
         )
     )
+    # Libraries' records have no component; ours are dictionaries by now.
+    handler.addFilter(
+        lambda record: isinstance(record.msg, dict) or record.levelname.lower() in _order[_order.index(level) :]
+    )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level.upper())
+    root.setLevel(lowest.upper())
 
 
 def get_logger(component: str) -> structlog.typing.FilteringBoundLogger:
@@ -70,6 +81,18 @@ def correlate(given: str | None = None) -> Iterator[str]:
     identifier = given if given and _sane_id.fullmatch(given) else uuid.uuid4().hex
     with structlog.contextvars.bound_contextvars(correlation_id=identifier):
         yield identifier
+
+
+def _at_least(level: LogLevel, levels: Mapping[str, LogLevel]) -> structlog.types.Processor:
+    """Drops what is below the level of its component."""
+
+    def drop(_: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        wanted = levels.get(str(event.get("component", "")), level)
+        if method in _order and _order.index(cast(LogLevel, method)) < _order.index(wanted):
+            raise structlog.DropEvent
+        return event
+
+    return drop
 
 
 def _stamp(service: str) -> structlog.types.Processor:

@@ -72,7 +72,7 @@ class ServiceSettings(BaseSettings):
                 # A rule over several settings has no location: its message names them.
                 message = problem["msg"].removeprefix("Value error, ")
                 if not problem["loc"]:
-                    problems.append(message)
+                    problems += message.split("\n")
                     continue
                 field = str(problem["loc"][0])
                 name = field.upper()

@@ -1,4 +1,4 @@
-"""HTTP of a node: /health and /metrics for whoever may reach it, /control for whoever has the token."""
+"""HTTP of a node: /health, /stats, /metrics and /ping for whoever may reach it, /control for whoever has the token."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Final
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
-from berth.access.errors import ChainError, TemporaryError
+from berth.access.errors import ChainError, OlderBlock, TemporaryError
 from berth.access.model import Block
 from berth.kit.health import Health
 from berth.kit.logging import get_logger
 from berth.kit.problem import Problem
 from berth.kit.serve import make_app
 from berth.vpn.agent import Agent
-from berth.vpn.errors import ApplyFailed, ListRefused, NodeError
+from berth.vpn.errors import ApplyFailed, ListRefused, NodeError, NotPending
 from berth.vpn.metrics import NodeMetrics
 
 _body_limit: Final = 4096  # bytes; a request for a list is about 250
+
+Stats = Callable[[], dict[str, Any]]
 
 
 class BlockName(BaseModel):
@@ -42,10 +44,25 @@ class ListName(BaseModel):
     block: BlockName
 
 
-def build(agent: Agent, token: SecretStr, health: Health, metrics: NodeMetrics, registry: CollectorRegistry) -> FastAPI:
-    """The node's app."""
+class Approval(BaseModel):
+    """The mass removal that a person lets happen, by the id that the status shows."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f-]{1,40}$")]
+
+
+def build(
+    agent: Agent,
+    token: SecretStr,
+    health: Health,
+    metrics: NodeMetrics,
+    registry: CollectorRegistry,
+    stats: Stats = dict,
+) -> FastAPI:
+    """The node's app; ``stats`` gives what /stats shows."""
     expected = token.get_secret_value().encode()
-    log = get_logger("control")
+    refusals = Refusals(metrics)
 
     # The token is asked for before anything of the request is read, so it is no matter of the single routes.
     async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -55,23 +72,61 @@ def build(agent: Agent, token: SecretStr, health: Health, metrics: NodeMetrics, 
         problem = _denial(request, expected)
         if problem is None:
             return await call_next(request)
-        metrics.denied.labels(str(problem.status)).inc()
-        log.warning("control call refused", status=problem.status, caller=request.client.host if request.client else "")
+        refusals.note(str(problem.status), problem.detail, request.client.host if request.client else "")
         return problem.response()
 
     app = make_app("berth WireGuard node", health, registry, guard)
 
+    @app.get("/ping", status_code=204)
+    def ping() -> None:
+        """For whoever measures how near this node is."""
+
+    @app.get("/stats")
+    def show_stats() -> dict[str, Any]:
+        with _problems(refusals):
+            return stats()
+
     @app.get("/control/state")
     def state() -> dict[str, Any]:
-        with _problems():
+        with _problems(refusals):
             return agent.state()
+
+    @app.get("/control/status")
+    def status() -> dict[str, Any]:
+        return agent.status()
 
     @app.put("/control/list")
     def put_list(wanted: ListName) -> dict[str, Any]:
-        with _problems():
+        with _problems(refusals):
             return agent.apply(wanted.digest, Block(wanted.block.number, wanted.block.hash))
 
+    @app.post("/control/approve")
+    def approve(wanted: Approval) -> dict[str, Any]:
+        with _problems(refusals):
+            agent.approve(wanted.id)
+            return agent.status()
+
+    @app.get("/control/receipts")
+    def receipts(limit: Annotated[int, Query(ge=1, le=500)] = 20) -> dict[str, Any]:
+        return {"receipts": agent.receipts(limit)}
+
     return app
+
+
+class Refusals:
+    """Counts every refused call, and logs each reason and caller once in a row: a loop that fails is one line."""
+
+    def __init__(self, metrics: NodeMetrics) -> None:
+        self._metrics = metrics
+        self._last = ("", "", "")
+        self._log = get_logger("control")
+
+    def note(self, kind: str, reason: str, caller: str = "") -> None:
+        """``kind`` is the metric's label: a status, or what was refused."""
+        self._metrics.denied.labels(kind).inc()
+        if (kind, reason, caller) != self._last:
+            self._last = (kind, reason, caller)
+            self._log.warning("control call refused", kind=kind, reason=reason, caller=caller)
 
 
 def _denial(request: Request, expected: bytes) -> Problem | None:
@@ -91,13 +146,18 @@ def _denial(request: Request, expected: bytes) -> Problem | None:
 
 
 @contextmanager
-def _problems() -> Iterator[None]:
+def _problems(refusals: Refusals) -> Iterator[None]:
     """What an agent raises, as problem documents.  Whatever it is, no peer was left half-changed unless it says so."""
     try:
         yield
     except ListRefused as error:
+        refusals.note("list", str(error))
         raise Problem(409, str(error), title="The list cannot be reproduced") from error
+    except NotPending as error:
+        refusals.note("approval", str(error))
+        raise Problem(409, str(error), title="Nothing to approve") from error
     except ChainError as error:
+        refusals.note("older" if isinstance(error, OlderBlock) else "chain", str(error))
         problem = Problem(503, f"{error}. The peers were not touched.", title="The chain cannot be read")
         if isinstance(error, TemporaryError):
             problem.headers["Retry-After"] = "5"

@@ -8,6 +8,8 @@
     │   ├── Unreadable           the peers could not be read in full; nothing was changed
     │   └── StoreDamaged         a file on the volume is not what this node wrote
     ├── Drifted                  peers are not as they were left; nothing was changed, reconcile in whole
+    ├── Moved                    another list was applied meanwhile: look again
+    ├── NotPending               nothing waits for approval under that name
     ├── ApplyFailed              a change did not take effect
     │   ├── RolledBack           ... and the peers are as they were before
     │   └── RollbackFailed       ... and neither did the way back: the peers need a look
@@ -57,3 +59,11 @@ class RollbackFailed(ApplyFailed):
 
 class ListRefused(VpnError):
     """The chain does not give the list that was asked for; the peers were not touched."""
+
+
+class Moved(VpnError):
+    """Another list was applied meanwhile; nothing was changed."""
+
+
+class NotPending(VpnError):
+    """Nothing waits for approval under that name."""

@@ -7,9 +7,10 @@ from binascii import Error as NotBase64
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from pydantic import SecretStr
 
 from berth.vpn.errors import StoreDamaged
-from berth.vpn.store import write_atomic
+from berth.vpn.files import write_atomic
 
 private_name, public_name = "private.key", "public.key"
 
@@ -23,8 +24,8 @@ def is_key(text: str) -> bool:
     return len(raw) == 32 and b64encode(raw).decode() == text
 
 
-def ensure_keys(directory: Path) -> str:
-    """The public key; both files are made on the first start (private 0600, public 0644).
+def ensure_keys(directory: Path, given: SecretStr | None = None) -> str:
+    """The public key; both files are made on the first start (private 0600, public 0644), or hold the key ``given``.
 
     The private key is only ever a file that ``wg`` reads by name: not an argument, not a variable, not a log line.
     StoreDamaged where the private key on the volume is none.
@@ -33,6 +34,11 @@ def ensure_keys(directory: Path) -> str:
     try:
         text = private.read_text().strip()
     except FileNotFoundError:
+        text = ""
+    if given is not None and given.get_secret_value() != text:
+        text = given.get_secret_value()
+        write_atomic(private, text + "\n", 0o600)
+    if not text and not private.exists():
         text = b64encode(X25519PrivateKey.generate().private_bytes_raw()).decode()
         write_atomic(private, text + "\n", 0o600)
     if not is_key(text):

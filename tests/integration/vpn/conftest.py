@@ -247,6 +247,7 @@ def _create(
         "CHAIN_ID": str(chain_id),
         "TUNNEL_SUBNET": str(tunnel_subnet),
         "CONTROL_TOKEN_FILE": "/run/berth/control-token",
+        "AUTO_SYNC": "false",
         **envs,
     }
     return daemon.containers.create(

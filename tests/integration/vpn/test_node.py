@@ -10,6 +10,7 @@ import docker
 import httpx
 import pytest
 
+from berth.access.receipt import Receipt
 from berth.chain.dev import mine
 from providers.node_peers import NodePeersProvider
 from tests.integration.vpn.conftest import Chain, Networks, Node
@@ -205,7 +206,8 @@ def test_two_nodes_agree_without_talking(make_node: Callable[..., Node], chain: 
     for _ in range(4):
         chain.join()
     access = chain.list()
-    assert one.apply(access)["applied"] == two.apply(access)["applied"]
+    receipts = [Receipt.from_dict(node.apply(access)["applied"]["receipt"]) for node in (one, two)]
+    assert receipts[0] == receipts[1] == Receipt.of(access)
     assert one.peers() == two.peers() == access.peers
     assert one.state()["publicKey"] != two.state()["publicKey"]
 

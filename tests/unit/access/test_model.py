@@ -7,7 +7,7 @@ from dataclasses import replace
 from hashlib import sha256
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from berth.access import merkle
@@ -137,6 +137,7 @@ def test_the_peers_digest_is_over_256_buckets(peers: dict[str, str]) -> None:
     assert peers_digest(peers) == by_hand(leaves)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3), st.booleans()), max_size=40))
 def test_a_tree_that_changes_is_the_tree_made_anew(steps: list[tuple[int, int, bool]]) -> None:
     trees, kept = (ListTree(), PeersTree()), {}

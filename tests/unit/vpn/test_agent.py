@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from berth.access.model import Block, digest_of, peers_digest
 from berth.access.receipt import Receipt
 from berth.vpn.agent import Agent
 from berth.vpn.errors import CommandFailed, ListRefused, NodeError, RolledBack
+from berth.vpn.files import read_lines
 from berth.vpn.metrics import NodeMetrics
 from berth.vpn.store import Store
 from berth.vpn.wireguard import WireGuard
@@ -74,8 +74,8 @@ def test_a_list_is_applied_kept_and_leaves_a_receipt(tmp_path: Path) -> None:
     assert state["applied"]["block"] == {"number": 20, "hash": two.block.hash}
     assert state["newer"] is False
     assert (state["node"], state["publicKey"], state["endpointPort"]) == ("node-1", key("node"), 51820)
-    receipts = list((tmp_path / "receipts").iterdir())
-    receipt = Receipt.from_dict(json.loads(receipts[0].read_text()))
+    receipts, _ = read_lines(tmp_path / "receipts.log")
+    receipt = Receipt.from_dict(receipts[0])
     assert len(receipts) == 1
     assert receipt.problems(two) == []
     assert receipt.as_dict() == state["applied"]["receipt"]
@@ -204,7 +204,7 @@ def test_peers_made_by_hand_on_a_new_node_are_drift(tmp_path: Path) -> None:
 def test_a_change_that_is_rolled_back_leaves_the_volume_as_it_was(tmp_path: Path) -> None:
     bench = Bench(tmp_path, two, other)
     bench.apply(two)
-    kept = (tmp_path / "list.json").read_text()
+    kept = Store(tmp_path).load()
     refusals = iter([True])
 
     def before(command: list[str]) -> None:
@@ -214,7 +214,7 @@ def test_a_change_that_is_rolled_back_leaves_the_volume_as_it_was(tmp_path: Path
     bench.wg.before = before
     with pytest.raises(RolledBack):
         bench.apply(other)
-    assert (tmp_path / "list.json").read_text() == kept
+    assert Store(tmp_path).load() == kept
     assert bench.agent.state()["applied"]["digest"] == two.digest
     assert bench.counted("failed") == 1
     bench.apply(other)
@@ -270,7 +270,7 @@ def test_the_nodes_own_key_in_the_list_stops_nobody(tmp_path: Path) -> None:
     [
         lambda text: "",
         lambda text: text[: len(text) // 2],
-        lambda text: text.replace('"version": 1', '"version": 2'),
+        lambda text: text.replace('"version": 2', '"version": 3'),
         lambda text: text.replace("10.77.0.3", "10.77.0.4"),
         lambda text: text.replace('"block"', '"bloc"'),
         lambda text: "[]",
@@ -300,12 +300,14 @@ def test_a_list_of_another_registry_is_not_restored(tmp_path: Path) -> None:
 
 def test_only_so_many_receipts_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("berth.vpn.store.receipts_kept", 3)
-    lists = [access_list(number, 1) for number in range(9, 14)]
+    lists = [access_list(number, *range(1, number - 7)) for number in range(9, 17)]
     bench = Bench(tmp_path, *lists)
     for access in lists:
         bench.apply(access)
-    kept = sorted(path.name[:12] for path in (tmp_path / "receipts").iterdir())
-    assert kept == ["000000000011", "000000000012", "000000000013"]
+    kept = [[raw["generation"] for raw in read_lines(tmp_path / f"receipts{old}.log")[0]] for old in (".old", "")]
+    assert kept == [[4, 5, 6], [7, 8]]
+    bench.start()
+    assert [raw["generation"] for raw in bench.agent.receipts(2)] == [8, 7]
 
 
 def test_a_block_is_named_by_number_and_hash(tmp_path: Path) -> None:

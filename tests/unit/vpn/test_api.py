@@ -63,7 +63,7 @@ def test_put_then_state(node: Api) -> None:
     assert done.json()["applied"]["digest"] == listed.digest
     state = node.client.get("/control/state", headers={"Authorization": f"Bearer {token}"}).json()
     assert state == {k: v for k, v in done.json().items() if k != "newer"}
-    assert set(state) == {"node", "publicKey", "endpointPort", "applied", "actual", "drift"}
+    assert set(state) == {"node", "publicKey", "endpointPort", "mode", "applied", "actual", "drift"}
 
 
 @pytest.mark.parametrize(

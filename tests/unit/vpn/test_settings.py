@@ -72,13 +72,96 @@ def test_one_message_lists_every_problem() -> None:
     ):
         assert f"  {name} is '" in message, message
     assert "CONTROL_TOKEN_FILE is /nowhere/token, which cannot be read: No such file or directory" in message
-    assert len(refused.value.problems) == 9
+    assert len(refused.value.problems) == 9, refused.value.problems
 
 
 def test_what_is_missing_is_named() -> None:
     with pytest.raises(SettingsError) as refused:
         NodeSettings.load("WireGuard node", {})
-    assert refused.value.problems == [f"{name} is not set (nor {name}_FILE)" for name in good]
+    needed = ("NODE_ID", "KEY_REGISTRY", "CONTROL_TOKEN")
+    assert refused.value.problems == [f"{name} is not set (nor {name}_FILE)" for name in needed]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"RPC_URLS": "http://a"}, "RPC_URL and RPC_URLS are both set"),
+        ({"RPC_URL": "", "CHAIN_ID": "5"}, "CHAIN_ID is 5, but the endpoints of NETWORK base serve chain 8453"),
+        ({"QUORUM": "2"}, "QUORUM is 2, but RPC_URLS names 1"),
+        ({"WS_URLS": "ws://a,ws://b"}, "WS_URLS names 2 endpoints and RPC_URLS 1"),
+        ({"FINALITY": "safe", "REMOVAL_FINALITY": "finalized"}, "REMOVAL_FINALITY finalized is slower"),
+        ({"CONTRACT_PRIVATE_KEY": "0x" + "12" * 32}, "that needs NODE_REGISTRY and ENDPOINT"),
+        ({"NETWORK": "mars"}, "must be one of base, base-sepolia, ethereum, local"),
+        ({"WIREGUARD_PRIVATE_KEY": "x"}, "WIREGUARD_PRIVATE_KEY: not a WireGuard private key"),
+        ({"CONTRACT_PRIVATE_KEY": "0x12"}, "CONTRACT_PRIVATE_KEY: not a private key"),
+        ({"LOG_LEVELS": "agent=loud"}, "is not component=level"),
+        ({"TUNNEL_SUBNET6": "2001:db8::/64"}, "unique local block"),
+        ({"TUNNEL_SUBNET6": "fd00::/48"}, "64 to 112 are allowed"),
+        ({"SYNC_INTERVAL": "5"}, "SYNC_INTERVAL is '5'"),
+        ({"OUTAGE_POLICY": "panic"}, "OUTAGE_POLICY is 'panic'"),
+    ],
+)
+def test_what_does_not_go_together_is_said(changes: dict[str, str], says: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load(**changes)
+    assert says in str(refused.value)
+
+
+def test_several_contradictions_are_several_problems() -> None:
+    with pytest.raises(SettingsError, match="2 problems") as refused:
+        load(QUORUM="3", FINALITY="safe", REMOVAL_FINALITY="finalized")
+    assert len(refused.value.problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("network", "chain", "finality", "seconds"),
+    [
+        ("base", 8453, "latest", 2),
+        ("base-sepolia", 84532, "latest", 2),
+        ("ethereum", 1, "safe", 12),
+        ("local", 31337, "latest", 0),
+    ],
+)
+def test_a_network_gives_what_is_not_set(network: str, chain: int, finality: str, seconds: float) -> None:
+    settings = load(NETWORK=network, RPC_URL="", CHAIN_ID="")
+    assert (settings.chain, settings.additions_at, settings.removals_at) == (chain, finality, finality)
+    assert settings.block_seconds == seconds
+    assert len(settings.endpoints) == len(settings.sockets) == 1
+    assert settings.sockets[0] == settings.endpoints[0].replace("http", "ws", 1)
+
+
+def test_the_default_network_is_base() -> None:
+    settings = load(RPC_URL="", CHAIN_ID="")
+    assert (settings.network, settings.chain, settings.auto_sync, settings.sync_interval) == (
+        "base",
+        8453,
+        True,
+        30_000,
+    )
+
+
+def test_what_is_set_stands_above_the_network() -> None:
+    settings = load(
+        NETWORK="base",
+        RPC_URL="",
+        RPC_URLS="https://a/x, https://b",
+        QUORUM="2",
+        CHAIN_ID="8453",
+        FINALITY="finalized",
+        REMOVAL_FINALITY="latest",
+    )
+    assert settings.endpoints == ("https://a/x", "https://b")
+    assert settings.sockets == ("wss://a/x", "wss://b")
+    assert (settings.additions_at, settings.removals_at) == ("finalized", "latest")
+
+
+def test_of_an_unknown_chain_nothing_is_assumed() -> None:
+    settings = load(CHAIN_ID="4242")
+    assert (settings.chain, settings.additions_at, settings.block_seconds) == (4242, "latest", 0)
+
+
+def test_levels_by_component() -> None:
+    assert load(LOG_LEVELS="agent=debug, heads=error").levels == {"agent": "debug", "heads": "error"}
 
 
 def test_a_wrong_secret_is_not_shown() -> None:

@@ -1,0 +1,121 @@
+"""What a node does when the chain says something unlikely, or nothing.  Pure: times come in as UNIX seconds.
+
+:class:`Breaker` holds back a mass removal until a person approves it or its time is over, because a registry that
+was taken over, or an endpoint that lies, would otherwise put everybody out in one block.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+OutagePolicy = Literal["fail-closed", "keep"]
+window: Final = 60.0  # seconds: removals of so long are one: they come in as many blocks as a sender likes
+
+
+@dataclass(frozen=True)
+class BreakerRule:
+    """Trips when at least ``at_least`` peers and more than ``share`` percent of all would go within the window.
+
+    Then they stay for ``wait`` seconds at most.  ``share`` 100 never trips.
+    """
+
+    share: int = 50
+    at_least: int = 10
+    wait: float = 900.0
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A mass removal that waits: ``held`` (key -> address) stay peers until ``deadline``."""
+
+    id: str
+    since: float
+    deadline: float
+    held: Mapping[str, str]
+
+
+class Breaker:
+    """Decides which removals wait."""
+
+    def __init__(self, rule: BreakerRule, pending: Pending | None = None) -> None:
+        self.rule = rule
+        self.id, self.since, self.deadline = "", 0.0, 0.0
+        self.held: dict[str, str] = {}
+        self._recent: deque[tuple[float, int]] = deque()
+        if pending is not None and pending.held:
+            self.id, self.since, self.deadline = pending.id, pending.since, pending.deadline
+            self.held = dict(pending.held)
+
+    @property
+    def tripped(self) -> bool:
+        """Whether somebody is held."""
+        return bool(self.held)
+
+    @property
+    def pending(self) -> Pending | None:
+        """What waits, to be kept over a restart."""
+        return Pending(self.id, self.since, self.deadline, dict(self.held)) if self.held else None
+
+    def holds(self, removals: int, peers: int, now: float) -> bool:
+        """Whether ``removals`` of ``peers`` (before them) have to wait.
+
+        Once tripped, whatever is removed waits with the rest until the same deadline.
+        """
+        if not removals:
+            return False
+        if self.tripped:
+            return True
+        before = sum(count for when, count in self._recent if when > now - window)
+        gone = before + removals
+        return gone >= self.rule.at_least and gone * 100 > self.rule.share * (before + peers)
+
+    def count(self, removals: int, now: float) -> None:
+        """So many were removed without having to wait."""
+        while self._recent and self._recent[0][0] <= now - window:
+            self._recent.popleft()
+        if removals:
+            self._recent.append((now, removals))
+
+    def hold(self, peers: Mapping[str, str], now: float, name: str) -> None:
+        """These stay; ``name`` names the incident, if this is the first of it."""
+        if peers and not self.held:
+            self.id, self.since, self.deadline = name, now, now + self.rule.wait
+        self.held.update(peers)
+
+    def let_go(self, keys: Iterable[str]) -> None:
+        """These wait no longer: they are gone, or listed again."""
+        tripped = self.tripped
+        for key in keys:
+            self.held.pop(key, None)
+        if tripped and not self.held:
+            self._recent.clear()
+
+    def overdue(self, now: float) -> bool:
+        """Whether the time to approve is over: then the removal takes place."""
+        return self.tripped and now >= self.deadline
+
+    def as_dict(self) -> dict[str, Any]:
+        """For status reports: no keys, how many wait, and until when."""
+        rule = {"share": self.rule.share, "atLeast": self.rule.at_least, "waitSeconds": self.rule.wait}
+        if not self.tripped:
+            return {"state": "closed", "rule": rule}
+        waiting = {"id": self.id, "since": self.since, "deadline": self.deadline, "held": len(self.held)}
+        return {"state": "waiting", **waiting, "rule": rule}
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """Whether the list may still be believed.  ``max_age`` in seconds; ``keep`` never puts anybody out."""
+
+    max_age: float = 900.0
+    policy: OutagePolicy = "fail-closed"
+
+    def too_old(self, age: float) -> bool:
+        return age > self.max_age
+
+    def closes(self, age: float) -> bool:
+        """Whether every peer has to go."""
+        return self.policy == "fail-closed" and self.too_old(age)

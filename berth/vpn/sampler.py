@@ -24,6 +24,7 @@ class Seen:
     """One peer as it was last seen; ``transitions`` counts how often it came or went."""
 
     peer: Peer
+    address: str
     connected: bool
     transitions: int = 0
 
@@ -53,11 +54,13 @@ class Sampler:
             if now - self._at < _fresh:
                 return
             seen: dict[str, Seen] = {}
-            for key, peer in self._device.read().peers.items():
+            device = self._device.read()
+            addresses = device.addresses
+            for key, peer in device.peers.items():
                 connected = bool(peer.handshake) and now - peer.handshake <= connected_within
                 before = self._seen.get(key)
                 transitions = before.transitions + (before.connected != connected) if before else int(connected)
-                seen[key] = Seen(peer, connected, transitions)
+                seen[key] = Seen(peer, addresses[key], connected, transitions)
             self._seen, self._at = seen, now
             self._metrics.connected.set(sum(one.connected for one in seen.values()))
 
@@ -66,7 +69,7 @@ class Sampler:
         return [
             {
                 "key": key,
-                "address": seen.peer.address,
+                "address": seen.address,
                 "connected": seen.connected,
                 "lastHandshake": seen.peer.handshake or None,
                 "received": seen.peer.received,

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Final, Literal
 
 from berth.access.api.nodes import NodeWatch
-from berth.access.tunnel import address_of, slots
+from berth.access.tunnel import Subnets, address_of, slots
 from berth.chain.access_pass import AccessPass
 from berth.chain.endpoint import Block, Endpoint
 from berth.chain.errors import CallFailed, NoContract
@@ -42,26 +41,11 @@ class Pass:
         return self.role != "owner" or self.owner == self.holder
 
 
-@dataclass(frozen=True)
-class Tunnel:
-    """Where slots have their addresses."""
-
-    subnet: IPv4Network
-    subnet6: IPv6Network | None = None
-
-    def addresses(self, slot: int) -> tuple[str | None, str | None]:
-        """IPv4 and IPv6 address of a slot; None for one that the subnet has no room for."""
-        if not 1 <= slot <= slots(self.subnet):
-            return None, None
-        four = address_of(self.subnet, slot)
-        return four, None
-
-
 class Passes:
     """What the chain says of an account.  Errors: ChainError."""
 
     def __init__(
-        self, endpoint: Endpoint, registry: KeyRegistry, history: History, tunnel: Tunnel, nodes: NodeWatch
+        self, endpoint: Endpoint, registry: KeyRegistry, history: History, tunnel: Subnets, nodes: NodeWatch
     ) -> None:
         self._endpoint, self._registry, self._history = endpoint, registry, history
         self._tunnel, self._nodes = tunnel, nodes
@@ -102,7 +86,11 @@ class Passes:
         return next(iter(self._registry.peers_of([token], block)), None)
 
     def addresses(self, slot: int) -> tuple[str | None, str | None]:
-        return self._tunnel.addresses(slot)
+        """IPv4 and IPv6 address of a slot; None for one that the tunnel does not have."""
+        if not 1 <= slot <= slots(self._tunnel.ipv4):
+            return None, None
+        four = address_of(self._tunnel.ipv4, slot)
+        return four, self._tunnel.address6(four) or None
 
     def devices(self, account: str) -> list[dict[str, Any]]:
         """Its devices as the API shows them: what is registered for its passes, and what it registered that ended."""

@@ -34,8 +34,8 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from berth.access.api.nodes import Watched
 from berth.access.api.origins import Origins, is_loopback, normalize, twins
-from berth.access.api.passes import Tunnel
 from berth.access.api.watch import coin
+from berth.access.tunnel import Subnets, check_subnet6
 from berth.chain.accounts import address_of
 from berth.chain.errors import PermanentError
 from berth.chain.hashing import normalize_address
@@ -147,7 +147,10 @@ class ApiSettings(ServiceSettings):
         if not self.endpoints:
             raise ValueError("RPC_URLS is not set (nor RPC_URL)")
         if self.tunnel_subnet6:
-            IPv6Network(self.tunnel_subnet6)
+            try:
+                check_subnet6(self.tunnel_subnet, IPv6Network(self.tunnel_subnet6))
+            except ValueError as error:
+                raise ValueError(f"TUNNEL_SUBNET6: {error}") from None
         return self
 
     @cached_property
@@ -168,8 +171,8 @@ class ApiSettings(ServiceSettings):
         return _watched(self.nodes)
 
     @cached_property
-    def tunnel(self) -> Tunnel:
-        return Tunnel(self.tunnel_subnet, IPv6Network(self.tunnel_subnet6) if self.tunnel_subnet6 else None)
+    def tunnel(self) -> Subnets:
+        return Subnets(self.tunnel_subnet, IPv6Network(self.tunnel_subnet6) if self.tunnel_subnet6 else None)
 
     @property
     def low_balance(self) -> int:

@@ -146,6 +146,7 @@ class World:
             "NODE_REGISTRY": self.contracts.node_registry,
             "RELAY_PRIVATE_KEY": self.relay.key,
             "SESSION_KEY": self.session_key,
+            "TUNNEL_SUBNET6": "fd77::/64",
             "NODES": json.dumps([{"id": "node-1", "url": self.node.url}]),
             "RELAY_PER_MINUTE": "1000",
             "RELAY_TOTAL_PER_MINUTE": "1000",

@@ -68,11 +68,11 @@ def test_from_a_wallet_to_a_configuration(world: World, person: Person) -> None:
     assert public_of(private_in(file)) == told["key"]
     text = file.read_text()
     assert re.findall(r"^(Address|MTU|Endpoint|AllowedIPs|PersistentKeepalive|PublicKey) = (.*)$", text, re.M) == [
-        ("Address", f"{told['address']}/32"),
+        ("Address", f"{told['address']}/32, {told['address6']}/128"),
         ("MTU", "1420"),
         ("PublicKey", world.node.stats["interfacePublicKey"]),
         ("Endpoint", "vpn.example:51820"),
-        ("AllowedIPs", "10.77.0.0/16"),
+        ("AllowedIPs", "10.77.0.0/16, fd77::/64"),
         ("PersistentKeepalive", "25"),
     ]
     entry = read_access_list(world.endpoint, world.contracts.key_registry, IPv4Network("10.77.0.0/16")).by_token[

@@ -42,6 +42,7 @@ def test_a_holder_without_funds_becomes_a_peer(world: World, service: Service) -
 
         entry = read_access_list(world.endpoint, world.contracts.key_registry, subnet).by_token[token]
         assert (entry.owner, entry.key, entry.address) == (wallet.address, public_of(private), made.address)
+        assert made.address6 == f"fd77::{made.address.rpartition('.')[2]}"
         (after,) = client.passes()
         assert (after["registered"], after["key"], after["address"]) == (True, made.key, made.address)
         (device,) = client.devices()
@@ -171,7 +172,7 @@ def test_everybody_sees_the_configuration(world: World, service: Service) -> Non
         "chainId": world.endpoint.chain_id,
         "verifyingContract": world.contracts.key_registry,
     }
-    assert (config["mtu"], config["dns"], config["allowedIps"]) == (1420, [], ["10.77.0.0/16"])
+    assert (config["mtu"], config["dns"], config["allowedIps"]) == (1420, [], ["10.77.0.0/16", "fd77::/64"])
     assert AccessPass(world.endpoint, config["collection"]).owner_of(1)
 
 

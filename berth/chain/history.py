@@ -6,6 +6,7 @@ read in ranges of blocks, and what was read for an account is kept, so that the 
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from base64 import b64encode
@@ -21,6 +22,7 @@ accounts_kept: Final = 1000
 passes_kept: Final = 1000  # of one account; an exchange that holds more does not connect by hand
 _overlap: Final = 64  # blocks that are read again, because a reorganisation may have changed them
 _smallest: Final = 16
+_word: Final = re.compile(r"0x[0-9a-f]{64}")
 _transfer: Final = "0x" + keccak(b"Transfer(address,address,uint256)").hex()
 _user: Final = "0x" + keccak(b"UpdateUser(uint256,address,uint64)").hex()
 _registered: Final = "0x" + keccak(b"KeyRegistered(uint256,address,bytes32,uint32,address)").hex()
@@ -93,8 +95,8 @@ class History:
         questions: list[tuple[str, list[Any]]] = [
             # Both events have the account that receives in the same place.
             (collection, [[_transfer, _user], None, padded]),
-            (self._registry, [_registered, None, padded]),
-            (self._registry, [_delegate, None, None, padded]),
+            (self._registry, [[_registered], None, padded]),
+            (self._registry, [[_delegate], None, None, padded]),
         ]
         try:
             answers = [self._logs(address, topics, first, last) for address, topics in questions]
@@ -128,15 +130,13 @@ class History:
             raise ChainUnreachable(f"{self._endpoint.url} answered eth_getLogs with no logs: {error!r}") from None
 
 
-def _log(raw: dict[str, Any], wanted: str | list[str]) -> tuple[list[str], str, int]:
+def _log(raw: dict[str, Any], wanted: list[str]) -> tuple[list[str], str, int]:
     """Topics, data and block of one event; ValueError where it is not one of those asked for."""
-    topics = [str(topic).lower() for topic in raw["topics"]]
-    if topics[0] not in wanted:
-        raise ValueError(f"an event {topics[0]} that was not asked for")
-    needed = 3 if topics[0] == _user else 4
-    if len(topics) != needed:
-        raise ValueError(f"an event with {len(topics)} topics, not {needed}")
-    data = str(raw["data"])
-    if topics[0] == _registered and len(data) < 66:
+    topics, data = [str(topic).lower() for topic in raw["topics"]], str(raw["data"]).lower()
+    if not topics or topics[0] not in wanted:
+        raise ValueError(f"an event {topics[:1]} that was not asked for")
+    if len(topics) != (3 if topics[0] == _user else 4) or not all(_word.fullmatch(topic) for topic in topics):
+        raise ValueError(f"an event with other topics than it has: {topics}")
+    if topics[0] == _registered and not _word.match(data):
         raise ValueError("an event without its data")
     return topics, data, int(raw["blockNumber"], 16)

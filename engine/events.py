@@ -44,30 +44,35 @@ class Started:
 
 
 @dataclass(frozen=True)
-class StepStarted:
-    """``old`` is None for a create, ``new`` for a delete; ``replaces`` and ``detailed`` as the diff said.
-
-    For a refresh step ``new`` is only known when it is done.
-    """
+class Step:
+    """``old`` is None for a create, ``new`` for a delete."""
 
     urn: str
     op: Operation
     old: Resource | None
     new: Resource | None
+
+    @property
+    def resource(self) -> Resource:
+        """The newest that is known of it."""
+        return self.new or self.old or Resource(self.urn, "", False)
+
+
+@dataclass(frozen=True)
+class StepStarted(Step):
+    """``replaces`` and ``detailed`` as the diff said; for a refresh step ``new`` is only known when it is done."""
+
     replaces: list[str] = field(default_factory=list)
     detailed: dict[str, Kind] | None = None
 
 
 @dataclass(frozen=True)
-class StepDone:
-    """``op`` may differ from the start's: a refresh ends as same, update or delete."""
+class StepDone(Step):
+    """``op`` may differ from the start's: a step that began as refresh (``refreshed``) is same, update or delete."""
 
-    urn: str
-    op: Operation
-    old: Resource | None
-    new: Resource | None
     seconds: float
     detailed: dict[str, Kind] | None = None
+    refreshed: bool = False
 
 
 @dataclass(frozen=True)

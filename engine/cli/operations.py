@@ -10,6 +10,8 @@ from dataclasses import replace
 from itertools import zip_longest
 from typing import Any, Literal
 
+import click
+
 from engine.backend import history, locks
 from engine.backend.errors import Cancelled, ChangesProposed, ConfigurationError, EngineError
 from engine.cli.interrupt import interruptible
@@ -103,10 +105,10 @@ class Operation:
     def _details(self, events: list[Event]) -> None:
         from engine.display.diff import Differ
 
-        differ = Differ(self.session.color)
+        differ = Differ()
         for event in events:
             for line in differ(event):
-                say(line)
+                click.echo(line, color=self.session.color)
 
     def _run(self, title: str, snapshot: Snapshot, options: Options, events: list[Event]) -> None:
         """Runs behind a display, which is closed whatever happens; keeps the result, and adds to ``events``."""

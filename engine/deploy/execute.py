@@ -137,7 +137,7 @@ class Executor:
 
     def report(self, step: Step, work: Callable[[], str | None], *, counted: bool = True) -> None:
         """Events around ``work``, which may change the step, and says why it failed, or None.  Raises Stopped."""
-        started = time.monotonic()
+        started, refreshed = time.monotonic(), step.op == "refresh"
         if not step.silent:
             self.emit(StepStarted(step.urn, step.op, step.old, step.new, step.diff.replaces, step.diff.detailed))
         message = work()
@@ -147,7 +147,7 @@ class Executor:
             self.failed.set()
             raise Stopped
         if not step.silent:
-            self.emit(StepDone(step.urn, step.op, step.old, step.new, seconds, step.diff.detailed))
+            self.emit(StepDone(step.urn, step.op, step.old, step.new, seconds, step.diff.detailed, refreshed))
             seen = step.op == "read" and (step.old is None or same(step.old.outputs, step.subject.outputs))
             if counted and not seen and not step.op.endswith(_halves):
                 with self.state.lock:

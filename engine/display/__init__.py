@@ -1,20 +1,4 @@
-"""Events become something to look at.
-
-===========  =============================================================================
-``words``    symbols, verbs and colours of operations
-``board``    rows: what is known of each resource so far, the diagnostics, the counts
-``tree``     the live tree of a terminal
-``plain``    one line per event, for logs and pipes
-``values``   property values and their differences as text
-``diff``     what changes in each resource (``--diff``, and "details")
-``digest``   ``preview --json``
-``stream``   ``--json`` of the other operations
-``policies`` what policy packs said
-``summary``  diagnostics, outputs, counts, duration: the end of each of the above
-===========  =============================================================================
-
-:func:`show` picks one.
-"""
+"""Events become something to look at: :func:`show` picks the display."""
 
 from __future__ import annotations
 
@@ -33,16 +17,12 @@ class Display(Protocol):
 
 def show(out: TextIO, *, live: bool, color: bool, diff: bool, json: Literal["", "digest", "stream"]) -> Display:
     """The display for these flags; ``live`` is whether ``out`` is a terminal that may be redrawn."""
-    if json == "stream":
-        from engine.display.stream import Stream
-
-        return Stream(out)
     if json:
-        from engine.display.digest import Digest
+        from engine.display.documents import Digest, Stream
 
-        return Digest(out)
+        return Digest(out) if json == "digest" else Stream(out)
     if live and not diff:
-        from engine.display.tree import Tree
+        from engine.display.tree import Tree  # loads rich
 
         return Tree(out, color)
     from engine.display.plain import Plain

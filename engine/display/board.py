@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from engine.display import words
@@ -44,23 +45,31 @@ class Row:
         """The operation as one word: the steps of a replacement are a replacement once they are done."""
         return "replace" if self.state == "done" and self.op in ("create-replacement", "delete-replaced") else self.op
 
+    @property
+    def title(self) -> str:
+        return f"{words.short_type(self.type)} {self.name}"
+
+    @property
+    def colour(self) -> str:
+        return "red" if self.state == "failed" else words.operations[self.whole].colour
+
     def status(self, preview: bool, op: str = "") -> str:
         """Pulumi's words: ``create`` in a preview, ``creating`` or ``created (1.2s)`` in an update."""
         op = op or self.op
         if self.state == "failed":
-            return f"**{words.running(op)} failed**"
+            return f"**{words.operations[op].running} failed**"
         if op == "same" or not self.state:
             return ""
         if preview and op != "refresh":
             return op
         if self.state == "running":
-            return words.running(op)
-        return f"{words.done(op)} ({words.duration(self.seconds)})"
+            return words.operations[op].running
+        return f"{words.operations[op].done} ({words.duration(self.seconds)})"
 
 
 @dataclass
 class Board:
-    """Rows in the order in which they came.  ``preview`` overrides what Started says, if not None."""
+    """Rows in the order in which they came, and what else is told at the end."""
 
     preview: bool = False
     rows: dict[str, Row] = field(default_factory=dict)
@@ -73,55 +82,48 @@ class Board:
 
     def take(self, event: Event) -> Row | None:
         """Note the event; returns the row that it changed."""
-        if isinstance(event, Started):
-            self.preview = event.preview
-            self.stack_name = f"{event.project}-{event.stack}"
-        elif isinstance(event, StepStarted):
-            row = self._row(event.urn, event.new or event.old)
-            row.op, row.state, row.began = event.op, "running", time.monotonic()
-            row.changed = changed_keys(event.op, event.old, event.new, event.detailed) or row.changed
-            return row
-        elif isinstance(event, StepDone):
-            row = self._row(event.urn, event.new or event.old)
-            refreshed = row.op == "refresh"
-            if not (event.op == "same" and row.op not in ("same", "refresh")):
-                row.op = event.op
-            row.state, row.seconds, row.progress = "done", event.seconds, ""
-            row.changed = changed_keys(event.op, event.old, event.new, event.detailed, outputs=refreshed) or row.changed
-            return row
-        elif isinstance(event, StepFailed):
-            row = self._row(event.urn, None)
-            row.op, row.state, row.seconds, row.progress = event.op, "failed", event.seconds, ""
-            row.errors += 1
-            self.diagnostics.append(Diagnostic("error", event.message, event.urn))
-            return row
-        elif isinstance(event, OutputsRegistered):
-            return self._row(event.urn, event.new)
-        elif isinstance(event, Diagnostic):
-            return self._diagnose(event)
-        elif isinstance(event, Violation):
-            self.violations.append(event)
-        elif isinstance(event, Remediation):
-            self.remedies.append(event)
-        else:
-            self.finished = event
-        return None
-
-    def _diagnose(self, event: Diagnostic) -> Row | None:
-        if event.severity == "debug":
-            return None
-        # A resource may be refused before its first step.
-        row = self._row(event.urn, None) if event.urn else self.rows.get(self.root)
-        if row and event.severity in ("info", "warning") and event.message.strip():
-            row.progress = event.message.strip().splitlines()[-1]
-        if not event.ephemeral:
-            self.diagnostics.append(event)
-            if row:
-                row.errors += event.severity == "error"
-                row.warnings += event.severity == "warning"
+        row: Row | None = None
+        match event:
+            case Started():
+                self.preview, self.stack_name = event.preview, f"{event.project}-{event.stack}"
+            case StepStarted():
+                row = self._row(event.urn, event.resource)
+                row.op, row.state, row.began = event.op, "running", time.monotonic()
+                row.changed = changed_keys(event) or row.changed
+            case StepDone():
+                row = self._row(event.urn, event.resource)
+                if event.op != "same" or row.op in ("same", "refresh"):
+                    row.op = event.op
+                row.state, row.seconds, row.progress = "done", event.seconds, ""
+                row.changed = changed_keys(event) or row.changed
+            case StepFailed():
+                row = self._row(event.urn)
+                row.op, row.state, row.seconds = event.op, "failed", event.seconds
+                self._diagnose(Diagnostic("error", event.message, event.urn), row)
+            case OutputsRegistered():
+                row = self._row(event.urn, event.new)
+            case Diagnostic() if event.severity != "debug":
+                # A resource may be refused before its first step.
+                row = self._row(event.urn) if event.urn else self.rows.get(self.root)
+                self._diagnose(event, row)
+            case Violation():
+                self.violations.append(event)
+            case Remediation():
+                self.remedies.append(event)
+            case Finished():
+                self.finished = event
         return row
 
-    def _row(self, urn: str, resource: Resource | None) -> Row:
+    def _diagnose(self, event: Diagnostic, row: Row | None) -> None:
+        if not event.ephemeral:
+            self.diagnostics.append(event)
+        if row:
+            said = event.message.strip().splitlines()
+            row.progress = said[-1] if said and event.severity != "error" else ""
+            row.errors += event.severity == "error" and not event.ephemeral
+            row.warnings += event.severity == "warning" and not event.ephemeral
+
+    def _row(self, urn: str, resource: Resource | None = None) -> Row:
         row = self.rows.get(urn)
         if row is None:
             type = resource.type if resource else urn.split("::")[-2].rpartition("$")[2]
@@ -140,22 +142,20 @@ class Board:
         for row in self.rows.values():
             if row.op != "same" or row.errors or row.warnings or row.urn == self.root:
                 urn = row.urn
-                while urn and urn in self.rows and urn not in wanted:
+                while urn in self.rows and urn not in wanted:
                     wanted.add(urn)
                     urn = self.rows[urn].parent
         children: dict[str, list[Row]] = {}
-        for row in self.rows.values():
-            if row.urn in wanted:
-                parent = row.parent if row.parent in wanted else "" if row.urn == self.root else self.root
-                children.setdefault(parent if parent in wanted else "", []).append(row)
-        result: list[tuple[str, Row]] = []
+        for urn in (each for each in self.rows if each in wanted and each != self.root):
+            parent = self.rows[urn].parent
+            children.setdefault(parent if parent in wanted else self.root, []).append(self.rows[urn])
 
-        def add(parent: str, before: str, *, top: bool = False) -> None:
-            rows = children.get(parent, [])
+        def below(urn: str, before: str) -> Iterator[tuple[str, Row]]:
+            rows = children.get(urn, [])
             for row in rows:
                 last = row is rows[-1]
-                result.append(("" if top else f"{before}{'└─' if last else '├─'} ", row))
-                add(row.urn, "" if top else f"{before}{'  ' if last else '│ '} ")
+                yield f"{before}{'└─' if last else '├─'} " if urn else "", row
+                yield from below(row.urn, f"{before}{'  ' if last else '│ '} " if urn else "")
 
-        add("", "", top=True)
-        return result
+        top = [("", self.rows[self.root])] if self.root else []
+        return [*top, *below(self.root, "")]

@@ -3,67 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from engine.display import policies, words
-from engine.display.summary import text
-from engine.display.values import resource_lines, scalar
+from engine.display.values import resource_lines, scalar, sign_of, text, top
 from engine.events import Event, Remediation, StepDone, StepStarted, Violation
-from engine.model import Resource, type_stack
+from engine.model import type_stack
 
 
 class Differ:
     """Gives the lines of one event; knows parents, so that a resource is indented below its component."""
 
-    def __init__(self, color: bool) -> None:
-        self._color = color
+    def __init__(self) -> None:
         self._depths: dict[str, int] = {}
-        self._refreshing: set[str] = set()
 
     def __call__(self, event: Event) -> Iterator[str]:
         if isinstance(event, StepStarted):
-            self._note(event.urn, event.new or event.old)
-            if event.op == "refresh":
-                self._refreshing.add(event.urn)  # only its end tells what differs
-            elif event.op not in words.quiet or (event.new or event.old or _nothing).type == type_stack:
-                yield from self._show(event, outputs=False)
-        elif isinstance(event, StepDone) and event.urn in self._refreshing:
-            self._refreshing.discard(event.urn)
-            if event.op in ("update", "delete"):
-                yield from self._show(event, outputs=True)
-        elif isinstance(event, Violation):
-            yield from policies.violation(event, self._color)
-        elif isinstance(event, Remediation):
-            title, body = policies.remediation(event, self._color)
-            yield from [title, *(text(line, self._color) for line in body)] if body else []
+            self._depths[event.urn] = self._depths.get(event.resource.parent, -1) + 1
+        if worth_showing(event):
+            yield from self._show(event)
+        elif isinstance(event, Violation | Remediation):
+            yield from policies.in_place(event)
 
-    def _note(self, urn: str, resource: Resource | None) -> None:
-        parent = resource.parent if resource else ""
-        self._depths[urn] = self._depths.get(parent, -1) + 1
-
-    def _show(self, event: StepStarted | StepDone, *, outputs: bool) -> Iterator[str]:
-        resource = event.new or event.old
-        if resource is None:
-            return
-        depth = self._depths[event.urn]
-        sign = words.symbol(event.op)
-        title = f"{sign} {words.short_type(resource.type)}: ({event.op})"
-        yield "    " * depth + words.paint(title, words.colour(event.op), self._color)
-        if event.old and event.old.id:
-            yield f"{'    ' * (depth + 1)}[id={event.old.id}]"
-        yield f"{'    ' * (depth + 1)}[urn={event.urn}]"
-        body = list(resource_lines(event.op, event.old, event.new, depth + 1, outputs=outputs))
-        yield from (text(line, self._color) for line in body)
-        if event.old and event.new:
+    def _show(self, step: StepStarted | StepDone) -> Iterator[str]:
+        depth, word = self._depths[step.urn], words.operations[step.op]
+        title = f"{word.sign} {words.short_type(step.resource.type)}: ({step.op})"
+        yield "    " * depth + words.paint(title, word.colour)
+        if step.old and step.old.id:
+            yield f"{'    ' * (depth + 1)}[id={step.old.id}]"
+        yield f"{'    ' * (depth + 1)}[urn={step.urn}]"
+        body = list(resource_lines(step, depth + 1))
+        yield from map(text, body)
+        if step.old and step.new:
+            # What the provider says differs though the inputs do not (drift in what is really there).
             shown = {line[2].split(":")[0].strip() for line in body if line[1] == depth + 1}
-            yield from self._unexplained(event, shown, depth + 1)
-
-    def _unexplained(self, event: StepStarted | StepDone, shown: set[str], depth: int) -> Iterator[str]:
-        """What the provider says differs though the inputs do not (drift in what is really there)."""
-        for path, kind in sorted((event.detailed or {}).items()):
-            if path.split(".")[0].split("[")[0] not in shown and not path.startswith("__"):
-                sign = "+" if kind.startswith("add") else "-" if kind.startswith("delete") else "~"
-                old = event.old.outputs.get(path) if event.old else None
-                yield text((sign, depth, f"{path}: {scalar(old)}" if sign == "-" else path), self._color)
+            for path, kind in sorted((step.detailed or {}).items()):
+                if top(path) not in shown and not path.startswith("__"):
+                    gone = f": {scalar(step.old.outputs.get(path))}" if sign_of(kind) == "-" else ""
+                    yield text((sign_of(kind), depth + 1, f"{path}{gone}"))
 
 
-_nothing = Resource("", "", False)
+def worth_showing(event: Event) -> TypeGuard[StepStarted | StepDone]:
+    """Whether it is a step that changes something (of a refresh only its end tells), or the stack's own."""
+    if isinstance(event, StepDone):
+        return event.refreshed and event.op in ("update", "delete")
+    if isinstance(event, StepStarted) and event.op != "refresh":
+        return event.op not in words.quiet or event.resource.type == type_stack
+    return False

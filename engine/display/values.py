@@ -7,10 +7,19 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from engine.model import UNKNOWN, PropertyMap, Reference, Resource, Secret
+from engine.display.words import paint
+from engine.events import StepDone, StepStarted
+from engine.model import UNKNOWN, PropertyMap, Reference, Secret
 
 Line = tuple[str, int, str]  # "+", "-", "~" or " "; depth; text
 _longest = 200  # characters of one text value
+
+
+def text(line: Line) -> str:
+    """A line as it is printed: depth 1 and more, four columns each, the sign before them."""
+    sign, depth, content = line
+    style = {"+": "green", "-": "red", "~": "yellow"}.get(sign, "")
+    return " " * (4 * depth - 2) + paint(f"{sign} {content}", style)
 
 
 def scalar(value: Any) -> str:
@@ -33,23 +42,32 @@ def scalar(value: Any) -> str:
     return text if len(text) <= _longest else f"{text[:_longest]}... ({len(text)} characters)"
 
 
-def visible(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Without the keys that belong to engines (``__provider``, ``__defaults``)."""
-    return {key: value for key, value in values.items() if not key.startswith("__")}
+def items(value: Any) -> dict[str, Any]:
+    """What is inside, by key or index, in order and without engines' own keys; empty for everything else."""
+    if isinstance(value, dict):
+        return {key: value[key] for key in sorted(value) if not key.startswith("__")}
+    if isinstance(value, list):
+        return {f"[{index}]": item for index, item in enumerate(value)}
+    return {}
 
 
 def lines(value: Any, sign: str, depth: int, label: str) -> Iterator[Line]:
     """All of a value below ``label``."""
-    items = list(_items(value))
-    if not items:
+    inside = items(value)
+    if not inside:
         yield sign, depth, f"{label}: {scalar(value)}"
         return
     opening, closing = "{}" if isinstance(value, dict) else "[]"
     yield sign, depth, f"{label}: {opening}"
-    width = max(len(key) for key, _ in items)
-    for key, item in items:
-        yield from lines(item, sign, depth + 1, key.ljust(width))
+    yield from aligned(inside, sign, depth + 1)
     yield " ", depth, closing
+
+
+def aligned(values: Mapping[str, Any], sign: str, depth: int) -> Iterator[Line]:
+    """All of a map, its keys padded to one width."""
+    width = max((len(key) for key in values), default=0)
+    for key, item in values.items():
+        yield from lines(item, sign, depth, key.ljust(width))
 
 
 def difference(old: Any, new: Any, depth: int, label: str) -> Iterator[Line]:
@@ -58,9 +76,7 @@ def difference(old: Any, new: Any, depth: int, label: str) -> Iterator[Line]:
         return
     if type(old) is type(new) and isinstance(new, dict | list):
         opening, closing = "{}" if isinstance(new, dict) else "[]"
-        before, after = dict(_items(old)), dict(_items(new))
-        inner = list(differences(before, after, depth + 1))
-        if inner:
+        if inner := list(differences(items(old), items(new), depth + 1)):
             yield "~", depth, f"{label}: {opening}"
             yield from inner
             yield " ", depth, closing
@@ -69,7 +85,7 @@ def difference(old: Any, new: Any, depth: int, label: str) -> Iterator[Line]:
         for line in list(difflib.unified_diff(old.splitlines(), new.splitlines(), n=1, lineterm=""))[2:202]:
             if not line.startswith("@@"):
                 yield line[0], depth + 1, line[1:]
-    elif _items(old) or _items(new):
+    elif items(old) or items(new):
         yield from lines(old, "-", depth, label)
         yield from lines(new, "+", depth, label)
     elif old != new or isinstance(old, bool) != isinstance(new, bool):
@@ -88,55 +104,46 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], depth: int) -> I
             yield from difference(old[key], new[key], depth, key)
 
 
-def changed_keys(
-    op: str, old: Resource | None, new: Resource | None, detailed: Mapping[str, str] | None, outputs: bool = False
-) -> str:
+def changed_keys(step: StepStarted | StepDone) -> str:
     """``[diff: ~entries,+key]`` for an update or a replacement; empty otherwise."""
-    if old is None or new is None or op in ("same", "create", "delete", "read"):
+    if step.old is None or step.new is None or step.op in ("same", "create", "delete", "read"):
         return ""
-    before, after = _compared(old, new, outputs)
-    signs = {
-        key: "+" if key not in before else "-" if key not in after else "~" for key in before.keys() | after.keys()
+    before, after = _compared(step)
+    keys = {
+        key: "+" if key not in before else "-" if key not in after else "~"
+        for key in before.keys() | after.keys()
+        if key not in before or key not in after or before[key] != after[key]
     }
-    keys = {key: sign for key, sign in signs.items() if sign != "~" or before[key] != after[key]}
-    for path, kind in (detailed or {}).items():
-        top = path.split(".")[0].split("[")[0]
-        keys.setdefault(
-            top, "+" if kind.startswith("add") and top == path else "-" if kind == "delete" and top == path else "~"
-        )
+    for path, kind in (step.detailed or {}).items():
+        keys.setdefault(top(path), sign_of(kind) if top(path) == path else "~")
     shown = ",".join(f"{keys[key]}{key}" for key in sorted(keys) if not key.startswith("__"))
     return f"[diff: {shown}]" if shown else ""
 
 
-def resource_lines(
-    op: str, old: Resource | None, new: Resource | None, depth: int, *, outputs: bool = False
-) -> Iterator[Line]:
+def resource_lines(step: StepStarted | StepDone, depth: int) -> Iterator[Line]:
     """What ``--diff`` shows below a resource's name: all inputs of a new one, what differs in a changed one."""
-    if old is None and new is not None:
-        yield from _aligned(visible(new.inputs), depth)
-    elif old is not None and new is not None and op != "same":
-        before, after = _compared(old, new, outputs)
-        yield from differences(before, after, depth)
+    if step.old is None and step.new is not None:
+        yield from aligned(items(step.new.inputs), " ", depth)
+    elif step.new is not None and step.op != "same":
+        yield from differences(*_compared(step), depth)
 
 
-def _compared(old: Resource, new: Resource, outputs: bool) -> tuple[PropertyMap, PropertyMap]:
+def top(path: str) -> str:
+    """The property that a path of a detailed diff begins with."""
+    return path.split(".")[0].split("[")[0]
+
+
+def sign_of(kind: str) -> str:
+    """The sign of a detailed diff's kind."""
+    return "+" if kind.startswith("add") else "-" if kind.startswith("delete") else "~"
+
+
+def _compared(step: StepStarted | StepDone) -> tuple[PropertyMap, PropertyMap]:
     """Inputs, or outputs where only they tell (a refresh)."""
-    if outputs:
-        before, after = visible(old.outputs), visible(new.outputs)
+    assert step.old is not None
+    assert step.new is not None
+    if isinstance(step, StepDone) and step.refreshed:
+        before, after = items(step.old.outputs), items(step.new.outputs)
         if before != after:
             return before, after
-    return visible(old.inputs), visible(new.inputs)
-
-
-def _aligned(values: PropertyMap, depth: int) -> Iterator[Line]:
-    width = max((len(key) for key in values), default=0)
-    for key in sorted(values):
-        yield from lines(values[key], " ", depth, key.ljust(width))
-
-
-def _items(value: Any) -> list[tuple[str, Any]]:
-    if isinstance(value, dict):
-        return [(key, value[key]) for key in sorted(value) if not key.startswith("__")]
-    if isinstance(value, list):
-        return [(f"[{index}]", item) for index, item in enumerate(value)]
-    return []
+    return items(step.old.inputs), items(step.new.inputs)

@@ -1,50 +1,48 @@
-"""How operations are named and coloured."""
+"""How operations, resources and durations are named and coloured."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
-# operation: symbol, colour, while it runs, when it is done
-operations: Final[dict[str, tuple[str, str, str, str]]] = {
-    "same": (" ", "", "", ""),
-    "create": ("+", "green", "creating", "created"),
-    "update": ("~", "yellow", "updating", "updated"),
-    "delete": ("-", "red", "deleting", "deleted"),
-    "replace": ("+-", "magenta", "replacing", "replaced"),
-    "create-replacement": ("++", "green", "creating replacement", "created replacement"),
-    "delete-replaced": ("--", "red", "deleting original", "deleted original"),
-    "read": (">", "cyan", "reading", "read"),
-    "read-replacement": (">>", "cyan", "reading for replacement", "read for replacement"),
-    "refresh": ("~", "yellow", "refreshing", "refreshed"),
-    "import": ("=", "green", "importing", "imported"),
-    "import-replacement": ("=>", "green", "importing replacement", "imported replacement"),
-    "discard": ("<", "red", "discarding", "discarded"),
-    "discard-replaced": ("<<", "red", "discarding", "discarded"),
-    "remove-pending-replace": ("~", "yellow", "completing", "completed"),
+import click
+
+
+class Words(NamedTuple):
+    """Of one operation: its sign, its colour, and what it is called while it runs and when it is done."""
+
+    sign: str
+    colour: str
+    running: str
+    done: str
+
+
+operations: Final = {
+    "same": Words(" ", "", "", ""),
+    "create": Words("+", "green", "creating", "created"),
+    "update": Words("~", "yellow", "updating", "updated"),
+    "delete": Words("-", "red", "deleting", "deleted"),
+    "replace": Words("+-", "bright_magenta", "replacing", "replaced"),
+    "create-replacement": Words("++", "green", "creating replacement", "created replacement"),
+    "delete-replaced": Words("--", "red", "deleting original", "deleted original"),
+    "read": Words(">", "cyan", "reading", "read"),
+    "read-replacement": Words(">>", "cyan", "reading for replacement", "read for replacement"),
+    "refresh": Words("~", "yellow", "refreshing", "refreshed"),
+    "import": Words("=", "green", "importing", "imported"),
+    "import-replacement": Words("=>", "green", "importing replacement", "imported replacement"),
+    "discard": Words("<", "red", "discarding", "discarded"),
+    "discard-replaced": Words("<<", "red", "discarding", "discarded"),
+    "remove-pending-replace": Words("~", "yellow", "completing", "completed"),
 }
 quiet: Final = ("same", "read", "read-replacement", "discard")  # no change to what is managed
-_codes: Final = {"red": 31, "green": 32, "yellow": 33, "magenta": 95, "cyan": 36, "bold": 1, "dim": 2}
 
 
-def symbol(op: str) -> str:
-    return operations[op][0]
+def paint(text: str, colour: str) -> str:
+    """``text`` in an ANSI colour; :func:`click.echo` takes it off again where none is wanted."""
+    return click.style(text, fg=colour) if colour else text
 
 
-def colour(op: str) -> str:
-    return operations[op][1]
-
-
-def running(op: str) -> str:
-    return operations[op][2]
-
-
-def done(op: str) -> str:
-    return operations[op][3]
-
-
-def paint(text: str, style: str, on: bool) -> str:
-    """``text`` in an ANSI colour, where colours are wanted."""
-    return f"\033[{_codes[style]}m{text}\033[0m" if on and style else text
+def heading(text: str) -> str:
+    return paint(text, "bright_magenta")
 
 
 def short_type(type: str) -> str:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import click
 import pytest
 
-from engine.display.summary import text
-from engine.display.values import changed_keys, differences, lines, scalar
+from engine.display.values import changed_keys, differences, lines, scalar, text
+from engine.events import Operation, StepDone, StepStarted
 from engine.model import UNKNOWN, Reference, Resource, Secret
+from engine.provider import Kind
 
 
 def shown(old: dict[str, Any], new: dict[str, Any]) -> str:
-    return "\n".join(text(line, False) for line in differences(old, new, 1))
+    return "\n".join(click.unstyle(text(line)) for line in differences(old, new, 1))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +96,7 @@ def test_ten_thousand_entries_are_compared_in_no_time() -> None:
 
 def test_all_of_a_value_is_aligned() -> None:
     value = {"name": "x", "labels": [{"label": "a"}]}
-    assert "\n".join(text(line, False) for line in lines(value, " ", 1, "args")) == (
+    assert "\n".join(click.unstyle(text(line)) for line in lines(value, " ", 1, "args")) == (
         "    args: {\n        labels: [\n            [0]: {\n"
         '                label: "a"\n            }\n        ]\n        name  : "x"\n    }'
     )
@@ -103,8 +105,14 @@ def test_all_of_a_value_is_aligned() -> None:
 def test_the_keys_that_changed() -> None:
     old = Resource("u", "t", True, inputs={"a": 1, "b": 2, "__provider": "x"}, outputs={"c": 1})
     new = Resource("u", "t", True, inputs={"a": 2, "d": 3, "__provider": "y"}, outputs={"c": 2})
-    assert changed_keys("update", old, new, None) == "[diff: ~a,-b,+d]"
-    assert changed_keys("update", old, new, {"state.drift": "update", "a": "update"}) == "[diff: ~a,-b,+d,~state]"
-    assert changed_keys("update", old, new, None, outputs=True) == "[diff: ~c]"
-    assert changed_keys("same", old, new, None) == ""
-    assert changed_keys("create", None, new, None) == ""
+
+    def keys(op: Operation, old: Resource | None, **detailed: Kind) -> str:
+        return changed_keys(
+            StepStarted("u", op, old, new, detailed={k.replace("_", "."): v for k, v in detailed.items()})
+        )
+
+    assert keys("update", old) == "[diff: ~a,-b,+d]"
+    assert keys("update", old, state_drift="update", a="update", gone="delete") == "[diff: ~a,-b,+d,-gone,~state]"
+    assert keys("same", old) == ""
+    assert keys("create", None) == ""
+    assert changed_keys(StepDone("u", "update", old, new, 0.1, refreshed=True)) == "[diff: ~c]"

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable
 from typing import Any, Final
 
-from engine.model import UNKNOWN, PropertyMap, Reference, Resource, Secret
+from engine.model import UNKNOWN, Reference, Resource, Secret
 
 signature: Final = "4dabf18193072939515e22adb298388d"
 secret_signature: Final = "1b47061264138c4ac30d75fd1eb44270"
@@ -81,15 +81,10 @@ def decode(value: Any, open_: Open) -> Any:
     return {key: decode(item, open_) for key, item in value.items()}
 
 
-def resource_to_json(resource: Resource, properties: Callable[[str, PropertyMap], str]) -> str:
-    """One resource; ``properties(name, map)`` gives the JSON of its inputs and outputs."""
-    parts = []
-    for name, attribute in _fields.items():
-        value = getattr(resource, attribute)
-        if value or name in ("urn", "custom", "type"):  # written even when empty
-            parts.append(f'"{name}":{properties(name, value) if name in ("inputs", "outputs") else dumps(value)}')
-    parts += [f"{dumps(name)}:{dumps(value)}" for name, value in resource.extra.items()]
-    return "{" + ",".join(parts) + "}"
+def fields(resource: Resource) -> dict[str, Any]:
+    """A resource by the names of its fields, without what is empty; values are as they were."""
+    values = {name: getattr(resource, attribute) for name, attribute in _fields.items()}
+    return {name: v for name, v in values.items() if v or name in ("urn", "custom", "type")} | resource.extra
 
 
 def resource_from_json(data: dict[str, Any], open_: Callable[[str, str], Open]) -> Resource:

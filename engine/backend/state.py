@@ -7,6 +7,7 @@ after each of a thousand steps does not encode a thousand resources each time; a
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -18,7 +19,7 @@ from engine.backend import codec
 from engine.backend.errors import DamagedState, EngineError
 from engine.backend.files import write_atomic
 from engine.backend.secrets import PassphraseManager
-from engine.model import PendingOperation, PropertyMap, Resource, Snapshot, provider_prefix
+from engine.model import PendingOperation, Resource, Snapshot, provider_prefix
 
 
 def sdk_version() -> str:
@@ -154,12 +155,15 @@ class StateFile:
         return f'{{"version":3,"checkpoint":{around},"latest":{{{",".join(parts)}}}}}}}'
 
     def _resource(self, resource: Resource, kept: dict[int, tuple[Resource, str]]) -> str:
-        def properties(name: str, values: PropertyMap) -> str:
-            return codec.dumps(codec.encode(values, codec.sealed(lambda plain: self._seal(resource.urn, name, plain))))
-
         known = self._encoded.get(id(resource))  # the entry holds the resource, so its id is not used again
-        kept[id(resource)] = known or (resource, codec.resource_to_json(resource, properties))
-        return kept[id(resource)][1]
+        if known is None:
+            fields = codec.fields(resource)
+            for name in fields.keys() & {"inputs", "outputs"}:
+                seal = functools.partial(self._seal, resource.urn, name)
+                fields[name] = codec.encode(fields[name], codec.sealed(seal))
+            known = resource, codec.dumps(fields)
+        kept[id(resource)] = known
+        return known[1]
 
     def _seal(self, urn: str, name: str, plain: str) -> str:
         if self.secrets is None:

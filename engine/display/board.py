@@ -6,20 +6,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from engine import events
 from engine.display import words
 from engine.display.values import changed_keys
-from engine.events import (
-    Diagnostic,
-    Event,
-    Finished,
-    OutputsRegistered,
-    Remediation,
-    Started,
-    StepDone,
-    StepFailed,
-    StepStarted,
-    Violation,
-)
+from engine.events import Diagnostic, Event, Finished, Remediation, Violation
 from engine.model import Resource, type_stack
 
 
@@ -84,33 +74,33 @@ class Board:
         """Note the event; returns the row that it changed."""
         row: Row | None = None
         match event:
-            case Started():
+            case events.Started():
                 self.preview, self.stack_name = event.preview, f"{event.project}-{event.stack}"
-            case StepStarted():
+            case events.StepStarted():
                 row = self._row(event.urn, event.resource)
                 row.op, row.state, row.began = event.op, "running", time.monotonic()
                 row.changed = changed_keys(event) or row.changed
-            case StepDone():
+            case events.StepDone():
                 row = self._row(event.urn, event.resource)
                 if event.op != "same" or row.op in ("same", "refresh"):
                     row.op = event.op
                 row.state, row.seconds, row.progress = "done", event.seconds, ""
                 row.changed = changed_keys(event) or row.changed
-            case StepFailed():
+            case events.StepFailed():
                 row = self._row(event.urn)
                 row.op, row.state, row.seconds = event.op, "failed", event.seconds
                 self._diagnose(Diagnostic("error", event.message, event.urn), row)
-            case OutputsRegistered():
+            case events.OutputsRegistered():
                 row = self._row(event.urn, event.new)
-            case Diagnostic() if event.severity != "debug":
+            case events.Diagnostic() if event.severity != "debug":
                 # A resource may be refused before its first step.
                 row = self._row(event.urn) if event.urn else self.rows.get(self.root)
                 self._diagnose(event, row)
-            case Violation():
+            case events.Violation():
                 self.violations.append(event)
-            case Remediation():
+            case events.Remediation():
                 self.remedies.append(event)
-            case Finished():
+            case events.Finished():
                 self.finished = event
         return row
 

@@ -6,21 +6,10 @@ import json
 import time
 from typing import Any, TextIO
 
+from engine import events
 from engine.backend import codec
 from engine.display.diff import worth_showing
-from engine.events import (
-    Diagnostic,
-    Event,
-    Finished,
-    OutputsRegistered,
-    Remediation,
-    Started,
-    Step,
-    StepDone,
-    StepFailed,
-    StepStarted,
-    Violation,
-)
+from engine.events import Event, Remediation, Step, StepDone, StepStarted, Violation
 from engine.model import PropertyMap, Resource
 
 _physical = ("delete-replaced", "discard-replaced", "refresh")  # steps that no line of the program stands for
@@ -36,19 +25,19 @@ class Digest:
         self._diagnostics: list[dict[str, Any]] = []
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, Started):
+        if isinstance(event, events.Started):
             self._digest["config"] = event.config
         elif worth_showing(event):
             self._steps[event.urn, event.op, type(event)] = _step(event)
-        elif isinstance(event, StepFailed):
+        elif isinstance(event, events.StepFailed):
             self._diagnose(event.urn, "error", event.message)
-        elif isinstance(event, Diagnostic) and not event.ephemeral and event.severity != "debug":
+        elif isinstance(event, events.Diagnostic) and not event.ephemeral and event.severity != "debug":
             self._diagnose(event.urn, event.severity, event.message)
         elif isinstance(event, Violation):  # the real CLI leaves them out: its preview fails without a word
             severity = "error" if event.level == "mandatory" else "warning"
             message = f"[{event.level}] {event.pack}@v{event.version} {event.policy}: {event.message}"
             self._diagnose(event.urn, severity, message)
-        elif isinstance(event, Finished):
+        elif isinstance(event, events.Finished):
             self._digest |= {"duration": int(event.seconds * 1e9), "changeSummary": event.changes}
 
     def _diagnose(self, urn: str, severity: str, message: str) -> None:
@@ -70,29 +59,29 @@ class Stream:
 
     def __call__(self, event: Event) -> None:
         match event:
-            case Started():
+            case events.Started():
                 self._preview = event.preview
                 self._say("preludeEvent", {"config": event.config})
-            case StepStarted():
+            case events.StepStarted():
                 self._say("resourcePreEvent", {"metadata": _metadata(event), **_given(planning=self._preview)})
-            case StepDone():
+            case events.StepDone():
                 self._say("resOutputsEvent", {"metadata": _metadata(event)})
-            case OutputsRegistered():
+            case events.OutputsRegistered():
                 self._say("resOutputsEvent", {"metadata": _metadata(Step(event.urn, "same", event.old, event.new))})
-            case StepFailed():
+            case events.StepFailed():
                 self._diagnose("error", event.message, event.urn)
                 if not self._preview:
                     failed = {"metadata": _metadata(Step(event.urn, event.op, None, None)), "status": 0, "steps": 0}
                     self._say("resOpFailedEvent", failed)
-            case Diagnostic() if not event.ephemeral:
+            case events.Diagnostic() if not event.ephemeral:
                 self._diagnose("info#err" if event.severity == "info" else event.severity, event.message, event.urn)
-            case Violation():
+            case events.Violation():
                 said = {"message": f"{event.message}\n", "color": "never", "enforcementLevel": event.level}
                 self._say("policyEvent", _policy(event) | said | _given(severity=event.severity))
-            case Remediation():
+            case events.Remediation():
                 values = {"before": _blinded(event.before), "after": _blinded(event.after)}
                 self._say("policyRemediationEvent", {**_policy(event), "color": "raw", **values})
-            case Finished():
+            case events.Finished():
                 packs = {f"{name}|local|{path}": version for name, version, path in event.packs}
                 ended = {"maybeCorrupt": False, "isPreview": self._preview, "durationSeconds": int(event.seconds)}
                 counts = {"resourceChanges": event.changes, "result": "failed" if event.failed else "succeeded"}
@@ -119,13 +108,12 @@ def _given(**values: Any) -> dict[str, Any]:
 
 def _step(step: StepStarted | StepDone) -> dict[str, Any]:
     """``display.PreviewStep``."""
-    states = _given(oldState=step.old and _checkpoint(step.old), newState=step.new and _checkpoint(step.new))
+    old, new = (codec.encode(codec.fields(each)) if each else None for each in (step.old, step.new))
     return {
         "op": step.op,
         "urn": step.urn,
-        **_given(
-            provider=step.resource.provider, **states, diffReasons=_differing(step), replaceReasons=_reasons(step)
-        ),
+        **_given(provider=step.resource.provider, oldState=old, newState=new),
+        **_given(diffReasons=_differing(step), replaceReasons=_reasons(step)),
         "detailedDiff": _detailed(step, "kind"),
     }
 
@@ -167,33 +155,20 @@ def _detailed(step: Step, kind: str) -> dict[str, Any] | None:
     return {path: {kind: each, "inputDiff": inputs} for path, each in step.detailed.items()}
 
 
-def _checkpoint(resource: Resource) -> dict[str, Any]:
-    """A resource as a checkpoint has it, secrets masked."""
-    text = codec.resource_to_json(resource, lambda _, values: codec.dumps(codec.encode(values)))
-    document: dict[str, Any] = json.loads(text)
-    return document
-
-
 def _state(resource: Resource | None) -> dict[str, Any] | None:
-    """``apitype.StepEventStateMetadata``; what is false or empty is left out, as there."""
+    """``apitype.StepEventStateMetadata``; what is false or empty is left out, as there, but for these five."""
     if resource is None:
         return None
-    return {
-        "type": resource.type,
-        "urn": resource.urn,
-        **_given(custom=resource.custom, delete=resource.delete, protect=resource.protect),
-        **_given(external=resource.external, retainOnDelete=resource.retain_on_delete, initErrors=resource.init_errors),
-        "id": resource.id,
-        "parent": resource.parent,
-        "inputs": _blinded(resource.inputs),
-        "outputs": _blinded(resource.outputs),
-        "provider": resource.provider,
-    }
+    always = {"id": "", "parent": "", "inputs": {}, "outputs": {}, "provider": ""}
+    also = ("type", "urn", "custom", "delete", "protect", "external", "retainOnDelete", "initErrors")
+    shown = {name: value for name, value in codec.fields(resource).items() if name in always or name in also}
+    return always | {name: value for name, value in _blinded(shown).items() if value}
 
 
-def _blinded(values: PropertyMap) -> Any:
+def _blinded(values: PropertyMap) -> PropertyMap:
     """Property values with secrets marked, and masked."""
-    return codec.encode(values, codec.sealed(lambda _: "[secret]"))
+    blinded: PropertyMap = codec.encode(values, codec.sealed(lambda _: "[secret]"))
+    return blinded
 
 
 def _policy(event: Violation | Remediation) -> dict[str, Any]:

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-LIMITS = {"e2e": 900, "integration": 300, "component": 120, "engine": 180, "architecture": 120, "unit": 90}  # seconds
+LIMITS = {
+    "e2e": 900,
+    "browser": 900,
+    "integration": 300,
+    "component": 120,
+    "engine": 180,
+    "architecture": 120,
+    "unit": 90,
+}  # seconds
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

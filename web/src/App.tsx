@@ -20,7 +20,7 @@ export function App({ services }: { services: Services }): ReactNode {
 
 function Page(): ReactNode {
   const path = usePath();
-  const view = views.find((one) => one.path === (path === "/" ? "/connect" : path));
+  const view = views.find((one) => one.path === path);
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
   useEffect(() => {

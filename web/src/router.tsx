@@ -12,8 +12,9 @@ function subscribe(listener: () => void): () => void {
   };
 }
 
+/** The path of the view; `/` is the first one's too. */
 export function usePath(): string {
-  return useSyncExternalStore(subscribe, () => window.location.pathname);
+  return useSyncExternalStore(subscribe, () => (window.location.pathname === "/" ? "/connect" : window.location.pathname));
 }
 
 export function go(path: string): void {

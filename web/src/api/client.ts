@@ -1,6 +1,6 @@
 /** The access API and the gateway's health, typed: each answer is checked before anything uses it. */
 import type * as z from "zod";
-import { Problem, adviceFor } from "./problem";
+import { Problem, explain } from "./problem";
 import * as schemas from "./schemas";
 import type { Config, Device, Health, Nonce, Pass, Registered, Registration, Revocation, Session, VpnNode } from "./schemas";
 
@@ -105,7 +105,7 @@ async function send(url: string, call: Call): Promise<Response> {
   } catch (error) {
     if (call.signal?.aborted) throw error;
     const why = timeout.aborted ? "It took too long to answer." : "There is no connection to it.";
-    const trouble = { what: "The server does not answer.", why, todo: adviceFor("no-answer", 0) };
+    const trouble = { what: "The server does not answer.", why, todo: "Check your connection, then try again." };
     throw new Problem(0, "no-answer", trouble, { cause: error });
   }
   if (response.ok || call.also?.includes(response.status)) return response;
@@ -117,18 +117,15 @@ async function refused(response: Response): Promise<Problem> {
   const parsed = schemas.problem.safeParse(await response.json().catch(() => ({})));
   const told = parsed.success ? parsed.data : {};
   const reason = told.reason ?? `status-${response.status}`;
-  return new Problem(response.status, reason, {
-    what: told.title ?? (response.status >= 500 ? "The server cannot do this just now." : "The server refuses this."),
-    why: told.detail ?? `It answered with status ${response.status}.`,
-    todo: adviceFor(reason, response.status, Number.isFinite(wait) ? wait : undefined),
-  });
+  const seconds = Number.isFinite(wait) ? wait : undefined;
+  return new Problem(response.status, reason, explain(response.status, reason, told.detail ?? told.title, seconds));
 }
 
 function odd(response: Response, why: string, cause: unknown): Problem {
   const trouble = {
     what: "The server's answer makes no sense to this page.",
     why: `Answer to ${new URL(response.url || "/", location.href).pathname}: ${why}.`,
-    todo: adviceFor("odd-answer", response.status),
+    todo: "Reload the page: it may be older than the server. If that does not help, tell whoever runs this network.",
   };
   return new Problem(response.status, "odd-answer", trouble, { cause });
 }

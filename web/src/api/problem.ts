@@ -28,40 +28,65 @@ export class Problem extends Error {
   }
 }
 
-const advice: Record<string, string> = {
-  "not-holder": "Choose a pass that this account holds, or switch the wallet to the account that holds it and sign in again.",
-  "key-taken": "Start again: this page then makes a new key.",
-  "key-of-node": "Start again: this page then makes a new key.",
-  "key-zero": "Start again: this page then makes a new key.",
-  "key-low-order": "Start again: this page then makes a new key.",
-  "pass-expired": "Renew the pass, or choose another.",
-  "signature-invalid": "Check that the wallet is on the account that you signed in with, then start again.",
-  "signature-stale": "Another request of this account came in between. Start again.",
-  "signature-expired": "The signature came too late. Start again and sign within a few minutes.",
-  "counterfactual-wallet": "Deploy the smart wallet with any transaction first, then start again.",
-  "proof-invalid": "Reload the page and start again.",
-  "challenge-unknown": "The signature came too late. Start again and sign within a few minutes.",
-  "too-many-slots": "All tunnel addresses are in use: ask whoever runs this network to make the tunnel's subnet larger.",
-  "no-binding": "The device is gone already. Nothing is left to do.",
-  "relay-busy": "Wait a minute, then start again.",
-  "relay-poor": "The relay cannot pay for gas: tell whoever runs this network. Registering from your own account works meanwhile.",
-  "rate-limited": "Wait a little, then try again.",
-  "chain-unreachable": "The chain does not answer just now. Try again in a minute.",
-  "signed-out": "Sign in again.",
-  "session-expired": "Sign in again.",
-  "no-answer": "Check your connection. The page tries again by itself where it can.",
-  "odd-answer": "Reload the page: it may be older than the server. If that does not help, tell whoever runs this network.",
+const AGAIN = "Start again: this page then makes a new key.";
+const LATE = "Start again, and sign within a few minutes.";
+const OPERATOR = "Tell whoever runs this network.";
+
+/** By the API's reason: what happened, and what to do.  Why is the API's own sentence. */
+const causes: Record<string, [what: string, todo: string]> = {
+  "signed-out": ["You are not signed in.", "Sign in again."],
+  "session-expired": ["Your session has ended.", "Sign in again."],
+  "nonce-unknown": ["That message was used, or has expired.", "Sign in again."],
+  "origin-refused": ["This address of the page is not one that the server knows.", "Open the page at its own address, the one that you were given."],
+  "rate-limited": ["That was too often.", "Wait a little, then try again."],
+  overloaded: ["Too many people do this just now.", "Wait a little, then try again."],
+  "not-holder": ["This account does not hold the pass now.", "Choose another pass, or sign in with the account that holds it."],
+  "pass-expired": ["The pass has ended.", "Have it renewed, or choose another."],
+  "expiry-unreadable": ["The collection does not say when the pass ends.", "Try again later, or choose another pass."],
+  "too-many-slots": ["This pass changed hands too often lately.", "Wait, then start again."],
+  "no-binding": ["There is no device for this pass.", "Nothing is left to do: it is gone already."],
+  "key-taken": ["This key belongs to another pass.", AGAIN],
+  "key-of-node": ["This is the key of a node.", AGAIN],
+  "key-zero": ["The contract refuses this key.", AGAIN],
+  "key-low-order": ["The contract refuses this key.", AGAIN],
+  "key-not-canonical": ["The contract refuses this key.", AGAIN],
+  "key-malformed": ["The server does not take this key.", AGAIN],
+  "challenge-unknown": ["The proof of the key came too late.", LATE],
+  "challenge-mismatch": ["The proof is for another request.", "Start again."],
+  "proof-invalid": ["The proof of the key is wrong.", "Reload the page and start again."],
+  "signature-invalid": ["The signature is not the one that was asked for.", "Check that the wallet is on the account that you signed in with, then start again."],
+  "signature-expired": ["The signature came too late.", LATE],
+  "signature-stale": ["Another request of this account came first.", "Start again and sign anew."],
+  "signature-oversize": ["The wallet's signature is too long.", "Use another wallet."],
+  "counterfactual-wallet": ["This smart wallet is not deployed yet.", "Make any transaction with it first, then start again."],
+  "relay-busy": ["The relay is busy.", "Wait a minute, then start again."],
+  "relay-poor": ["The relay cannot pay for gas.", `${OPERATOR} Registering on chain from your own account works meanwhile.`],
+  "relay-too-dear": ["Gas costs more just now than the relay may pay.", "Start again later."],
+  "not-mined": ["It was sent, but the chain has not taken it yet.", "Look at your devices in a minute before you start again."],
+  "contract-refused": ["The contract refuses it.", `Start again. If it stays so: ${OPERATOR.toLowerCase()}`],
+  "history-incomplete": ["The server is still reading the chain.", "Try again in a moment."],
+  "chain-unreachable": ["The chain does not answer just now.", "Try again in a minute. Nothing was sent."],
 };
 
-/** What to do about a problem of this cause; by its status where the cause is new to the page. */
-export function adviceFor(reason: string, status: number, retryAfter?: number): string {
-  if (retryAfter !== undefined && retryAfter > 0) return `Try again in ${retryAfter} s.`;
-  const known = advice[reason];
-  if (known !== undefined) return known;
+/** A refusal in the words of the page; by its status where the cause is new to it. */
+export function explain(status: number, reason: string, detail: string | undefined, retryAfter?: number): Trouble {
+  const known = causes[reason];
+  const what = known?.[0] ?? (status >= 500 ? "The server cannot do this just now." : "The server refuses this.");
+  const wait = retryAfter !== undefined && retryAfter > 1 ? ` Earliest in ${Math.ceil(retryAfter)} s.` : "";
+  const why = detail ? sentence(detail) : known ? undefined : `It answered with status ${status}.`;
+  return { what, ...(why ? { why } : {}), todo: (known?.[1] ?? byStatus(status)) + wait };
+}
+
+function byStatus(status: number): string {
   if (status === 401) return "Sign in again.";
   if (status === 429) return "Wait a little, then try again.";
-  if (status >= 500 || status === 0) return "Try again in a minute. If it stays so, tell whoever runs this network.";
-  return "Start again. If it stays so, tell whoever runs this network.";
+  if (status >= 500) return `Try again in a minute. If it stays so: ${OPERATOR.toLowerCase()}`;
+  return `Start again. If it stays so: ${OPERATOR.toLowerCase()}`;
+}
+
+function sentence(text: string): string {
+  const whole = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(whole) ? whole : `${whole}.`;
 }
 
 /** Any error as what is shown of it. */

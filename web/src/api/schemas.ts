@@ -48,6 +48,8 @@ export const passes = z.object({
       owner: account,
       holder: account.nullish(),
       role: z.enum(["owner", "user", "delegate"]),
+      /** Whether this account may register it now: not while it is rented to another. */
+      usable: z.boolean().nullish(),
       expires: unix,
       registered: z.boolean(),
       key: key.nullish(),
@@ -76,7 +78,7 @@ export const registration = z.object({
 export const registered = z.object({
   token,
   key,
-  address: network,
+  address: network.nullish(),
   address6: network.nullish(),
   transaction: hex,
 });
@@ -86,7 +88,8 @@ export const devices = z.object({
     z.object({
       token,
       key,
-      address: network,
+      /** null: the tunnel's subnet has no address left for it. */
+      address: network.nullish(),
       address6: network.nullish(),
       expires: unix,
       status: z.enum(["active", "pending", "expired", "replaced"]),
@@ -113,7 +116,8 @@ export const nodes = z.object({
       healthy: z.boolean().nullish(),
       peers: count.nullish(),
       connected: count.nullish(),
-      probeUrl: z.string().min(1),
+      /** null: nothing to measure it by. */
+      probeUrl: z.string().min(1).nullish(),
       wireguard: z.string().nullish(),
     }),
   ),

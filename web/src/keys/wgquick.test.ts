@@ -31,9 +31,13 @@ PersistentKeepalive = 25
     expect(text).not.toContain("DNS");
   });
 
+  it("is not made without an address", () => {
+    expect(wgQuick(pair, { address: null }, node("node-1"), config())).toBe(null);
+  });
+
   it("takes no line from a name", () => {
     const evil = node("a\nPostUp = rm -rf /", { region: "x\u2028y\r\n[Peer]" });
-    const text = wgQuick(pair, place, evil, config());
+    const text = wgQuick(pair, place, evil, config()) ?? "";
     expect(text.split("\n").filter((line) => /^(PostUp|\[Peer\])/.test(line))).toEqual(["[Peer]"]);
   });
 

@@ -3,12 +3,13 @@ import type { Config, VpnNode } from "../api/schemas";
 import type { KeyPair } from "./pair";
 
 export interface Place {
-  address: string;
+  address?: string | null | undefined;
   address6?: string | null | undefined;
 }
 
-/** `wg-quick` text.  `place` has the tunnel addresses without prefix length. */
-export function wgQuick(pair: KeyPair, place: Place, node: VpnNode, config: Config): string {
+/** `wg-quick` text; null while the device has no address.  `place` has the tunnel addresses without prefix length. */
+export function wgQuick(pair: KeyPair, place: Place, node: VpnNode, config: Config): string | null {
+  if (!place.address) return null;
   const addresses = [`${bare(place.address)}/32`];
   if (place.address6) addresses.push(`${bare(place.address6)}/128`);
   const lines = [

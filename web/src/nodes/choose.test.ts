@@ -18,6 +18,7 @@ const cases: Case[] = [
   { title: "none that is not well", nodes: [node("a", { healthy: false }), node("b")], latencies: [["a", 5], ["b", 90]], want: "b" },
   { title: "one that only the page can tell of", nodes: [node("a", { healthy: null })], latencies: [["a", 5]], want: "a" },
   { title: "nothing when none answers", nodes: three, latencies: [["a", null], ["b", null]], want: null },
+  { title: "one without a probe when nothing else is left", nodes: [node("a"), node("b", { probeUrl: null })], latencies: [["a", null]], want: "b" },
   { title: "nothing of nothing", nodes: [], latencies: [], want: null },
   { title: "the emptier of near-equals", nodes: [node("a", { connected: 9 }), node("b", { connected: 1 })], latencies: [["a", 5], ["b", 8]], want: "b" },
   { title: "not the emptier far one", nodes: [node("a", { connected: 9 }), node("b", { connected: 1 })], latencies: [["a", 5], ["b", 50]], want: "a" },

@@ -17,7 +17,7 @@ export function offered(nodes: readonly VpnNode[], latencies: Latencies, current
     const latency = latencies.get(node.id);
     return node.healthy !== false && latency != null ? [{ node, latency }] : [];
   });
-  if (usable.length === 0) return null;
+  if (usable.length === 0) return unmeasurable(nodes);
   const nearest = Math.min(...usable.map((one) => one.latency));
   const limit = Math.max(nearest + NEAR, nearest * (1 + NEAR_SHARE));
   const near = usable.filter((one) => one.latency <= limit);
@@ -27,6 +27,12 @@ export function offered(nodes: readonly VpnNode[], latencies: Latencies, current
     (a, b) => clients(a.node) - clients(b.node) || a.latency - b.latency || a.node.id.localeCompare(b.node.id),
   )[0];
   return best?.node ?? null;
+}
+
+/** Nothing that can be measured answers: then what the operator's service says is well has to do. */
+function unmeasurable(nodes: readonly VpnNode[]): VpnNode | null {
+  const well = nodes.filter((node) => node.healthy === true && !node.probeUrl);
+  return well.toSorted((a, b) => clients(a) - clients(b))[0] ?? null;
 }
 
 /** Every node has every peer, so the load is who is connected. */

@@ -30,7 +30,7 @@ function learn(known: Known, news: News): Known {
   const heard = "nodes" in news ? known.latencies : new Map(known.latencies).set(news.id, news.latency);
   const latencies = new Map([...heard].filter(([id]) => nodes?.some((node) => node.id === id)));
   // Before each was measured, the first to answer would be the offer, whatever it is.
-  const measured = nodes?.every((node) => node.healthy === false || latencies.has(node.id)) ?? false;
+  const measured = nodes?.every((node) => node.healthy === false || !node.probeUrl || latencies.has(node.id)) ?? false;
   return { nodes, latencies, offer: measured && nodes ? offered(nodes, latencies, known.offer?.id) : null };
 }
 
@@ -49,7 +49,7 @@ export function useNodes(): Nodes {
   const { trouble } = usePoll(load, LIST_EVERY, { onError: failed });
 
   // As text, so that probes go on over answers that name the same places.
-  const places = JSON.stringify((known.nodes ?? []).map((node) => [node.id, node.probeUrl]));
+  const places = JSON.stringify((known.nodes ?? []).flatMap((node) => (node.probeUrl ? [[node.id, node.probeUrl]] : [])));
   useEffect(() => {
     const gone = new AbortController();
     const watch = async (id: string, url: string): Promise<void> => {

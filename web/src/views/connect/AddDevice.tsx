@@ -32,7 +32,9 @@ export function AddDevice({ signing, passes, collection, onShow, onChanged }: Pr
   const running = useRef<AbortController | null>(null);
   useEffect(() => () => running.current?.abort(), []);
 
-  const usable = (passes.data ?? []).filter((pass) => pass.expires === 0 || pass.expires > now);
+  const usable = (passes.data ?? []).filter(
+    (pass) => pass.usable !== false && (pass.expires === 0 || pass.expires > now),
+  );
   const pass = usable.find((one) => one.token === picked) ?? usable.find((one) => !one.registered) ?? usable[0];
 
   const start = async (event: FormEvent): Promise<void> => {
@@ -86,14 +88,14 @@ export function AddDevice({ signing, passes, collection, onShow, onChanged }: Pr
               ))}
             </ul>
           </fieldset>
-          {pass?.registered ? (
+          {pass?.registered && !step ? (
             <p className="quiet">A pass lets one device in at a time: the new one takes the place of the one it has now.</p>
           ) : null}
           {trouble ? <TroubleNotice trouble={trouble} /> : null}
           {step ? (
             <Progress step={step} />
           ) : (
-            <button type="submit" className="primary" disabled={!signing || !pass}>
+            <button type="submit" className={pass?.registered ? "" : "primary"} disabled={!signing || !pass}>
               {pass?.registered ? "Make a new key and replace" : "Make a key and register it"}
             </button>
           )}
@@ -120,7 +122,7 @@ function PassChoice({ pass, usable, checked, onPick }: ChoiceProps): ReactNode {
         <span>
           <strong>Pass {short(pass.token, 8)}</strong>{" "}
           <span className="quiet">
-            {roles[pass.role]}, <Expiry at={pass.expires} />
+            {pass.usable === false && pass.role === "owner" ? "yours, let to another" : roles[pass.role]}, <Expiry at={pass.expires} />
             {pass.registered ? `, has a device at ${pass.address ?? "its address"}` : ""}
           </span>
         </span>

@@ -42,6 +42,9 @@ export function DeviceFile({ shown, config, nodes, onClose }: Props): ReactNode 
         Pass {short(shown.token, 8)} has the address <code>{shown.place.address}</code>. This file is its key: it was made here, it
         is nowhere else, and this page forgets it when you close it.
       </p>
+      {shown.place.address ? null : (
+        <Note tone="warn">The tunnel has no address left for this pass: tell whoever runs this network.</Note>
+      )}
       <NodeChoice nodes={nodes} node={node} picked={picked} onPick={setPicked} />
       {node && taken !== null && taken !== node.id ? (
         <Note tone="warn">
@@ -95,7 +98,7 @@ function NodeChoice({ nodes, node, picked, onPick }: ChoiceProps): ReactNode {
   }
   const { offer, latencies } = nodes;
   const dead = node !== null && (node.healthy === false || latencies.get(node.id) === null);
-  const pending = nodes.nodes.some((one) => !latencies.has(one.id));
+  const pending = nodes.nodes.some((one) => one.probeUrl && !latencies.has(one.id));
   return (
     <>
       <div className="field">
@@ -126,7 +129,7 @@ function NodeChoice({ nodes, node, picked, onPick }: ChoiceProps): ReactNode {
 
 function describe(node: VpnNode, { latencies }: Nodes): string {
   const latency = latencies.get(node.id);
-  const state = node.healthy === false ? "not well" : latency === undefined ? "measuring" : latency === null ? "no answer" : milliseconds(latency);
+  const state = node.healthy === false ? "not well" : latency === undefined ? (node.probeUrl ? "measuring" : "") : latency === null ? "no answer" : milliseconds(latency);
   return [node.id, node.region, state].filter(Boolean).join(", ");
 }
 

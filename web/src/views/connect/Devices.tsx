@@ -88,7 +88,7 @@ function DeviceRow({ device, signing, onShow, onGone }: RowProps): ReactNode {
         <div>
           <dt>Address</dt>
           <dd>
-            <code>{device.address}</code>
+            <code>{device.address ?? "none"}</code>
             {device.address6 ? (
               <>
                 {" "}

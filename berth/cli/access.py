@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from berth.access.current import meet
 from berth.access.model import AccessList, Block, Entry
 from berth.access.read import read_access_list
 from berth.access.receipt import Receipt
@@ -57,7 +59,7 @@ def status(
         show_json({"nodes": told, "unreachable": [node.name for node in missing]})
     else:
         show_table(
-            ["node", "block", "digest", "age", "peers", "connected", "breaker"],
+            ["node", "mode", "block", "digest", "age", "peers", "state"],
             [_row(name, one) for name, one in told.items()],
             "no node answered",
         )
@@ -73,7 +75,7 @@ def status(
         )
     if missing:
         raise typer.Exit(no_answer)
-    if waiting:
+    if any(_trouble(one) for one in told.values()):
         raise typer.Exit(refused)
 
 
@@ -130,7 +132,7 @@ def verify(
     ] = None,
     rpc_url: Annotated[str, typer.Option(help="Chain to ask, in place of the stack's.")] = "",
     subnet: Annotated[str, typer.Option(help="Tunnel subnet, in place of the stack's.")] = "",
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many receipts of each node, the newest.")] = 5,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many receipts of each node, the newest.")] = 5,
     as_json: JsonOption = False,
 ) -> None:
     """Check receipts of what nodes applied against the chain, or offline against a list.
@@ -155,16 +157,20 @@ def verify(
 
 
 def _row(name: str, told: Mapping[str, Any]) -> list[object]:
-    listed = told.get("list") or {}
-    block = (listed.get("block") or {}).get("number")
-    peers = told.get("peers") or {}
-    digest = str(listed.get("digest") or "")[7:23]
-    age = listed.get("age")
-    shown = f"waits: {told['breaker'].get('held')} held" if _waits(told) else "closed"
-    return [
-        name, block, digest, f"{age:.0f} s" if isinstance(age, int | float) else None,
-        peers.get("total"), peers.get("connected"), shown,
-    ]  # fmt: skip
+    applied = told.get("applied") or {}
+    age = told.get("age")
+    shown = f"{age:.0f} s" if isinstance(age, int | float) else None
+    block, digest = (applied.get("block") or {}).get("number"), str(applied.get("digest") or "")[7:23]
+    return [name, told.get("mode"), block, digest, shown, told.get("peers"), _trouble(told) or "well"]
+
+
+def _trouble(told: Mapping[str, Any]) -> str:
+    """What is not as it should be; empty where all is."""
+    if _waits(told):
+        return f"waits for approval: {told['breaker'].get('held')} held"
+    if told.get("closed"):
+        return "closed: the list is too old to be believed"
+    return f"fault: {told['fault']}" if told.get("fault") else ""
 
 
 def _waits(told: Mapping[str, Any]) -> bool:
@@ -199,17 +205,17 @@ class _Lists:
     def __init__(self, file: Path | None, rpc_url: str, subnet: str, name: str) -> None:
         self._file = _list_of(file) if file else None
         self._rpc_url, self._subnet, self._stack = rpc_url, subnet, name
-        self._known: dict[tuple[str, str], AccessList] = {}
+        self._known: dict[tuple[str, str, str], AccessList] = {}
 
     def of(self, receipt: Receipt) -> AccessList:
         if self._file is not None:
             return self._file
-        key = (receipt.block.hash, receipt.registry)
+        key = (receipt.block.hash, receipt.removals.hash if receipt.removals else "", receipt.registry)
         if key not in self._known:
             url, subnet = self._where()
             endpoint = Endpoint(url, receipt.chain_id)
             endpoint.check_chain()
-            self._known[key] = read_access_list(endpoint, receipt.registry, subnet, receipt.block)
+            self._known[key] = _list_at(endpoint, receipt, subnet)
         return self._known[key]
 
     def _where(self) -> tuple[str, IPv4Network]:
@@ -221,6 +227,16 @@ class _Lists:
             return self._rpc_url, IPv4Network(self._subnet)
         except ValueError as error:
             raise CommandError(f"--subnet: {error}", 2) from None
+
+
+def _list_at(endpoint: Endpoint, receipt: Receipt, subnet: IPv4Network) -> AccessList:
+    """The list that the receipt names: of its block, or what that and the block of its removals both have."""
+    access = read_access_list(endpoint, receipt.registry, subnet, receipt.block)
+    if receipt.removals is None:
+        return access
+    later = read_access_list(endpoint, receipt.registry, subnet, receipt.removals).by_token
+    both = (meet(entry, later.get(entry.token)) for entry in access.entries)
+    return replace(access, entries=tuple(entry for entry in both if entry), removals=receipt.removals)
 
 
 def _check(receipt: Receipt, lists: _Lists) -> dict[str, Any]:
@@ -245,7 +261,9 @@ def _list_of(path: Path) -> AccessList:
         entries = [Entry.from_inputs(token, one) for token, one in raw["entries"].items()]
         entries.sort(key=lambda entry: entry.token)
         block = Block(int(raw["block"]["number"]), str(raw["block"]["hash"]))
-        return AccessList(int(raw["chainId"]), str(raw["registry"]), block, tuple(entries))
+        later = raw.get("removalBlock")
+        removals = Block(int(later["number"]), str(later["hash"])) if later else None
+        return AccessList(int(raw["chainId"]), str(raw["registry"]), block, tuple(entries), removals=removals)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CommandError(f"{path} is not a list as a node keeps it: {error!r}") from None
 

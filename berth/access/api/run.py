@@ -13,10 +13,11 @@ from berth.access.api.sessions import Sessions
 from berth.access.api.settings import ApiSettings
 from berth.access.api.signin import SignIn
 from berth.access.api.watch import ChainWatch
-from berth.chain.endpoint import Endpoint
+from berth.chain.endpoint import Endpoint, TimeLimits
 from berth.chain.history import History
 from berth.chain.key_registry import KeyRegistry
 from berth.chain.node_registry import NodeRegistry
+from berth.chain.quorum import Quorum
 from berth.chain.transactions import Limits, Sender
 from berth.kit import logging, metrics, serve
 from berth.kit.health import Check, Health
@@ -27,13 +28,15 @@ def serve_api(settings: ApiSettings) -> None:
     log = logging.get_logger("service")
     prometheus = metrics.registry()
     counts = ApiMetrics(prometheus)
-    endpoint = Endpoint(settings.endpoints[0], settings.chain_id)
+    endpoint = _chain(settings, settings.quorum)
     registry = KeyRegistry(endpoint, settings.key_registry)
     key = settings.relay_private_key.get_secret_value()
-    sender = Sender(endpoint, key, Limits(settings.relay_max_gas, settings.max_fee))
+    # What is sent is the same wherever it is sent; what gas costs is not, and nobody has to agree on it.
+    sender = Sender(_chain(settings, 1), key, Limits(settings.relay_max_gas, settings.max_fee))
     relay = Relay(registry, sender, Rates(settings.relay_per_minute, settings.relay_total_per_minute), counts)
     nodes = NodeWatch(NodeRegistry(endpoint, settings.node_registry), settings.watched, counts)
-    watch = ChainWatch(settings.endpoints[0], settings.chain_id, relay.address, settings.low_balance, counts)
+    quick = _chain(settings, settings.quorum, TimeLimits(connect=2.0, call=5.0))
+    watch = ChainWatch(quick, relay.address, settings.low_balance, counts)
     history = History(endpoint, settings.key_registry, settings.from_block, settings.log_span)
     passes = Passes(endpoint, registry, history, settings.tunnel, nodes)
     service = AccessService(endpoint, registry, passes, Challenges(), relay, nodes)
@@ -60,3 +63,8 @@ def serve_api(settings: ApiSettings) -> None:
         nodes.stop()
         watch.stop()
         log.info("access API has stopped")
+
+
+def _chain(settings: ApiSettings, needed: int, limits: TimeLimits | None = None) -> Endpoint:
+    """The chain, of whose endpoints ``needed`` have to agree."""
+    return Quorum([Endpoint(url, settings.chain_id, limits) for url in settings.endpoints], needed)

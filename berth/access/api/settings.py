@@ -5,7 +5,7 @@ PORT                    where to listen (8080)
 PUBLIC_URL, ORIGINS     where the page is served: the first origin, and further ones (comma)
 GATEWAY_ADDRESS         whose X-Forwarded-For is believed: addresses or networks (comma)
 CHAIN_ID, CHAIN_NAME    of the chain; NETWORK is the name where CHAIN_NAME is not set
-RPC_URLS                JSON-RPC endpoints (comma; RPC_URL is taken too); the first is used
+RPC_URLS, QUORUM        JSON-RPC endpoints (comma; RPC_URL is taken too), and how many have to agree (1)
 KEY_REGISTRY            address of the KeyRegistry, which names the collection
 NODE_REGISTRY           address of the NodeRegistry
 FROM_BLOCK, LOG_SPAN    first block with events of the contracts (0), blocks in one question (10000)
@@ -122,6 +122,7 @@ class ApiSettings(ServiceSettings):
     network: str = ""
     rpc_url: str = ""
     rpc_urls: str = ""
+    quorum: Positive = 1
     key_registry: Address
     node_registry: Address
     from_block: Annotated[int, Field(ge=0)] = 0
@@ -146,6 +147,8 @@ class ApiSettings(ServiceSettings):
     def _whole(self) -> ApiSettings:
         if not self.endpoints:
             raise ValueError("RPC_URLS is not set (nor RPC_URL)")
+        if self.quorum > len(self.endpoints):
+            raise ValueError(f"QUORUM is {self.quorum}, but RPC_URLS has {len(self.endpoints)}")
         if self.tunnel_subnet6:
             try:
                 check_subnet6(self.tunnel_subnet, IPv6Network(self.tunnel_subnet6))

@@ -6,7 +6,7 @@ import threading
 from typing import Final
 
 from berth.access.api.metrics import ApiMetrics
-from berth.chain.endpoint import Block, Endpoint, TimeLimits
+from berth.chain.endpoint import Block, Endpoint
 from berth.chain.errors import ChainError
 from berth.kit.logging import get_logger
 
@@ -20,11 +20,9 @@ class LowBalance(Exception):
 class ChainWatch:
     """Asks for the head and the relay's balance every ``interval`` seconds; ``low`` in wei."""
 
-    def __init__(
-        self, url: str, chain_id: int, relay: str, low: int, metrics: ApiMetrics, interval: float = 10.0
-    ) -> None:
-        self._endpoint = Endpoint(url, chain_id, TimeLimits(connect=2.0, call=5.0))
-        self._relay, self._low, self._metrics, self._interval = relay, low, metrics, interval
+    def __init__(self, endpoint: Endpoint, relay: str, low: int, metrics: ApiMetrics, interval: float = 10.0) -> None:
+        self._endpoint, self._relay, self._low = endpoint, relay, low
+        self._metrics, self._interval = metrics, interval
         self._stop = threading.Event()
         self._head: Block | None = None
         self._balance: int | None = None

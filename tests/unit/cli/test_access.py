@@ -70,9 +70,13 @@ class Node:
 def status(**changes: Any) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "node": "node-1",
-        "list": {"block": {"number": 20, "hash": block.hash}, "digest": listed.digest, "age": 3.2},
-        "peers": {"total": 2, "connected": 1},
+        "mode": "follow",
+        "applied": {"block": {"number": 20, "hash": block.hash}, "digest": listed.digest},
+        "peers": 2,
+        "age": 3.2,
+        "closed": False,
         "breaker": {"state": "closed"},
+        "fault": None,
     }
     return {**shown, **changes}
 
@@ -108,6 +112,12 @@ def test_a_mass_removal_that_waits_is_an_exit_status(node: Node) -> None:
     assert shown.exit_code == 1
     assert "12 held" in shown.stdout
     assert "berth access approve node-1" in shown.stderr
+
+
+@pytest.mark.parametrize("trouble", [{"closed": True}, {"fault": "the chain cannot be read"}])
+def test_a_node_that_is_not_well_is_an_exit_status(node: Node, trouble: dict[str, Any]) -> None:
+    node.answers["GET", "/control/status"] = (200, status(**trouble))
+    assert berth(node, "status").exit_code == 1
 
 
 def test_a_node_that_does_not_answer(node: Node) -> None:

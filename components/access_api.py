@@ -68,6 +68,8 @@ class AccessApi(Component):
             healthcheck=docker.ContainerHealthcheckArgs(
                 tests=["CMD", "http-healthcheck", str(port)], interval="2s", timeout="5s", retries=15
             ),
+            wait=True,
+            wait_timeout=60,
             options=pulumi.ResourceOptions(depends_on=[account]),
         )
         self.register_outputs({"relay": self.relay})

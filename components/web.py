@@ -25,7 +25,9 @@ class Web(Component):
             limits=Limits(memory=64),
             networks=[network.attach_inside()],
             healthcheck=docker.ContainerHealthcheckArgs(
-                tests=["CMD", "/usr/local/bin/healthcheck"], interval="5s", timeout="3s", retries=3
+                tests=["CMD", "/usr/local/bin/healthcheck"], interval="2s", timeout="3s", retries=5
             ),
+            wait=True,
+            wait_timeout=30,
         )
         self.register_outputs({})

@@ -155,7 +155,7 @@ class WireGuardNode(Component):
             "NODE_ID": node.name,
             "NETWORK": networks.get(chain.chain_id),
             "CHAIN_ID": str(chain.chain_id),
-            "RPC_URL" if len(chain.node_rpc_urls) == 1 else "RPC_URLS": args.chain.node_rpc_urls,
+            "RPC_URLS": args.chain.node_rpc_urls,
             "WS_URLS": ",".join(chain.ws_urls) or None,
             "QUORUM": str(chain.quorum),
             "FINALITY": chain.finality,

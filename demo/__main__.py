@@ -6,6 +6,7 @@ import sys
 
 from docker.errors import DockerException
 
+from berth.access.client.errors import ClientError as ServiceError
 from berth.chain.errors import ChainError
 from demo.client import ClientError
 from demo.stack import Stack, StackError
@@ -21,7 +22,7 @@ def main() -> int:
 
     try:
         Story(stack, anvil_key, say).tell()
-    except (Broken, ClientError, StackError, ChainError, DockerException) as failure:
+    except (Broken, ClientError, ServiceError, StackError, ChainError, DockerException) as failure:
         print(f"\ndemo: failed: {failure}", file=sys.stderr)
         return 1
     print("\ndemo: ok")

@@ -1,4 +1,7 @@
-"""A WireGuard client in a container: it makes its own key, which never leaves it."""
+"""A WireGuard client in a container of its own, as a laptop on another network would be.
+
+It makes a key of its own, which never leaves it; :meth:`Client.use` takes a file with another.
+"""
 
 from __future__ import annotations
 
@@ -73,6 +76,8 @@ class Client:
             cap_drop=["ALL"],
             cap_add=["NET_ADMIN", "NET_RAW"],
             devices=["/dev/net/tun"],
+            # Docker turns IPv6 off where a network has none; the tunnel may have it.
+            sysctls={"net.ipv6.conf.all.disable_ipv6": "0", "net.ipv6.conf.default.disable_ipv6": "0"},
             init=True,
             detach=True,
         )
@@ -111,11 +116,15 @@ class Client:
         return status, (output or b"").decode(), (errors or b"").decode()
 
     def connect(self, tunnel: Tunnel) -> None:
-        """Brings the tunnel up with wg-quick and waits for the first handshake."""
+        """Brings the tunnel up with the client's own key."""
+        self.use(tunnel.config())
+
+    def use(self, profile: str) -> None:
+        """Brings up the tunnel of a wg-quick file; one that was up before goes down first."""
         assert self._container is not None
         archive = io.BytesIO()
         with tarfile.open(fileobj=archive, mode="w") as tar:
-            content = tunnel.config().encode()
+            content = profile.encode()
             entry = tarfile.TarInfo(config_path.rsplit("/", 1)[1])
             entry.size, entry.mode = len(content), 0o600
             tar.addfile(entry, io.BytesIO(content))

@@ -6,21 +6,23 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from ipaddress import IPv4Network
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Final
 
-from berth.access.read import read_access_list
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from berth.access.client import probe
+from berth.access.client.device import Profile
+from berth.access.client.service import AccessService, Registered
+from berth.access.client.wallet import Wallet
 from berth.chain import dev
-from berth.chain.access_pass import AccessPass
-from berth.chain.endpoint import Endpoint
-from berth.chain.key_registry import KeyRegistry
 from berth.chain.transactions import Sender
-from demo.client import Client, Tunnel
+from demo.client import Client
+from demo.deployment import Deployment
 from demo.stack import Stack
 
 Say = Callable[[str], None]
 ping_interval: Final = 0.1  # seconds
+soon: Final = 10.0  # seconds in which nodes must have followed; they take a fraction of one
 
 
 class Broken(Exception):
@@ -33,61 +35,20 @@ def expect(holds: bool, otherwise: str) -> None:
         raise Broken(otherwise)
 
 
-@dataclass(frozen=True)
-class Deployment:
-    """What the stack's outputs tell: the chain, its contracts, one node and the page behind it."""
-
-    outputs: dict[str, Any]
-
-    @property
-    def endpoint(self) -> Endpoint:
-        return Endpoint(self.outputs["rpcUrl"], int(self.outputs["chainId"]))
-
-    @property
-    def passes(self) -> AccessPass:
-        return AccessPass(self.endpoint, self.outputs["accessPass"])
-
-    @property
-    def registry(self) -> KeyRegistry:
-        return KeyRegistry(self.endpoint, self.outputs["keyRegistry"])
-
-    @property
-    def node(self) -> dict[str, Any]:
-        """The first node."""
-        nodes: dict[str, dict[str, Any]] = self.outputs["nodes"]
-        return next(iter(nodes.values()))
-
-    @property
-    def members_page(self) -> str:
-        return str(self.outputs["membersUrl"])
-
-    def address_of(self, token: int) -> str:
-        """The tunnel address that the registry's slot gives the pass."""
-        subnet = IPv4Network(self.outputs["tunnelSubnet"])
-        return read_access_list(self.endpoint, self.registry.address, subnet).by_token[token].address
-
-    def tunnel(self, address: str) -> Tunnel:
-        """The tunnel of a client on the ``edge`` network to the first node."""
-        return Tunnel(
-            node_key=self.node["publicKey"],
-            endpoint=self.node["edgeEndpoint"],
-            address=address,
-            routes=(f"{self.node['tunnelAddress']}/32", f"{urlsplit(self.members_page).hostname}/32"),
-        )
-
-
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Member:
-    """A holder: wallet, pass, and the client that made the key bound to it."""
+    """A holder: wallet, pass, key pair, and the client that is to get in with them."""
 
-    wallet: dev.Wallet
+    name: str
+    wallet: Wallet
     token: int
+    private: X25519PrivateKey
     client: Client
-    address: str = ""
+    device: Registered
 
 
 class Story:
-    """Alice holds a pass and sells it; Bob holds one and keeps it.  Everything is real but the money."""
+    """Alice holds a pass, moves between nodes and sells it; Bob holds one and keeps it.  All is real but the money."""
 
     def __init__(self, stack: Stack, operator_key: str, say: Say) -> None:
         self._stack, self._say = stack, say
@@ -96,83 +57,135 @@ class Story:
 
     def tell(self) -> None:
         """Runs every step; Broken, ClientError or StackError at the first that does not hold."""
+        first, *others = self._deployment.nodes
+        last = others[-1] if others else first
         with ExitStack() as stack:
-            alice, bob = (self._join(name, stack) for name in ("alice", "bob"))
-            self._preview_names(alice, "gains access")
-            self._up()
-            for member in (alice, bob):
-                member.address = self._deployment.address_of(member.token)
-            self._enter(bob)
-            bob.client.start_ping(self._deployment.node["tunnelAddress"], ping_interval)
-            self._enter(alice)
+            service = stack.enter_context(AccessService(self._deployment.url))
+            alice, bob = (self._join(name, service, stack) for name in ("alice", "bob"))
+            self._settle({alice: "gains", bob: "gains"})
+            self._enter(bob, last, service)
+            bob.client.start_ping(self._deployment.nodes[last]["tunnelAddress"], ping_interval)
+            self._enter(alice, first, service)
+            if last != first:
+                self._move(alice, last, service)
             self._sell(alice)
-            self._preview_names(alice, "loses access")
-            self._up()
-            self._shut_out(alice)
+            self._settle({alice: "loses"})
             self._undisturbed(bob)
-            self._leave(bob)
+            self._leave(bob, service)
 
-    def _join(self, name: str, stack: ExitStack) -> Member:
-        self._say(f"{name} starts a client, which makes its WireGuard key, and gets a pass in a fresh wallet")
+    def _join(self, name: str, service: AccessService, stack: ExitStack) -> Member:
+        self._say(f"{name} gets a pass in a fresh wallet without any money, signs in, and registers a WireGuard key")
+        fresh = dev.Wallet.fresh()
+        wallet = Wallet(fresh.key, fresh.address)
+        token = self._deployment.passes.mint(self._operator, wallet.address)
+        # As `berth connect` does: the private key stays here, and goes into the client's file alone.
+        private = X25519PrivateKey.generate()
+        service.sign_in(wallet)
+        held = [int(one["token"]) for one in service.passes()]
+        expect(held == [token], f"the access API shows the passes {held} of {wallet.address}, not {token}")
+        device = service.register(wallet, token, private)
+        self._say(f"  pass {token}, key {device.key}, address {device.address}; the relay paid")
+
         label = {"berth.stack": f"berth/{self._stack.name}", "berth.demo": name}
         prefix = f"berth-{self._stack.name}"
         # The node's image has all that a client needs; outsiders are on the network called edge.
         client = Client(f"{prefix}-demo-{name}", self._deployment.node["image"], f"{prefix}-edge", label)
-        stack.enter_context(client)
-        wallet = dev.Wallet.fresh()
-        token = self._deployment.passes.mint(self._operator, wallet.address)
-        # The holder only signs; the operator's account pays for the transaction.
-        registry = self._deployment.registry
-        dev.register_for(registry.endpoint, registry.address, self._operator.key, wallet.key, token, client.public_key)
-        self._say(f"  pass {token}, wallet {wallet.address}, key {client.public_key}")
-        return Member(wallet, token, client)
+        return Member(name, wallet, token, private, stack.enter_context(client), device)
 
-    def _preview_names(self, member: Member, what: str) -> None:
-        self._say(f"make preview: pass {member.token} {what}")
-        shown = self._stack.make("preview")
-        sign_of_change = "+" if what.startswith("gains") else "-"
-        lines = [line for line in shown.splitlines() if member.client.public_key in line]
-        expect(
-            any(line.lstrip().startswith(sign_of_change) for line in lines),
-            f"the preview does not name {member.client.public_key} with `{sign_of_change}`",
-        )
+    def _settle(self, changes: dict[Member, str]) -> None:
+        """The nodes reach the new list: by themselves, or (``access.mode: on-up``) when the stack is updated."""
+        follows = self._deployment.follows
+        if follows:
+            self._followed(changes)
+            self._shut_out([member for member, what in changes.items() if what == "loses"])
+        self._preview_names(changes)
+        self._up("records what the nodes did" if follows else "applies just that")
+        if not follows:
+            self._shut_out([member for member, what in changes.items() if what == "loses"])
 
-    def _up(self) -> None:
-        self._say("make up: applies just that")
+    def _followed(self, changes: dict[Member, str]) -> None:
+        """Without anybody's doing, every node has it."""
+        started = time.monotonic()
+        for name in self._deployment.nodes:
+            for member, what in changes.items():
+                present = what == "gains"
+                while (member.device.key in self._deployment.peers(name)) != present:
+                    state = "does not have" if present else "still has"
+                    late = time.monotonic() - started > soon
+                    expect(not late, f"{name} {state} {member.name}'s key after {soon:g} s")
+                    time.sleep(0.02)
+        names, where = " and ".join(member.name for member in changes), ", ".join(self._deployment.nodes)
+        did = "let in" if "gains" in changes.values() else "dropped"
+        self._say(f"{names}: {did} by {where}, which follow the chain; nobody ran anything")
+
+    def _preview_names(self, changes: dict[Member, str]) -> None:
+        told = ", ".join(f"pass {member.token} {what} access" for member, what in changes.items())
+        self._say(f"make preview: {told}")
+        shown = self._stack.make("preview").splitlines()
+        for member, what in changes.items():
+            sign = "+" if what == "gains" else "-"
+            lines = [line.lstrip() for line in shown if member.device.key in line]
+            expect(
+                any(line.startswith(sign) for line in lines),
+                f"the preview does not name {member.device.key} with `{sign}`",
+            )
+
+    def _up(self, what: str) -> None:
+        self._say(f"make up: {what}")
         self._stack.make("up")
         self._deployment = Deployment(self._stack.outputs())
 
-    def _enter(self, member: Member) -> None:
+    def _profile(self, member: Member, node: str, service: AccessService) -> str:
+        """The file that the Connect page makes, for a client at the edge: there a node has another address."""
+        offered = {one["id"]: one for one in service.nodes()}
+        expect(node in offered, f"the access API offers {', '.join(offered) or 'no node'}, and not {node}")
+        at_the_edge = {**offered[node], "endpoint": self._deployment.nodes[node]["edgeEndpoint"]}
+        addresses = (member.device.address, member.device.address6)
+        return Profile.of(service.config, member.private, addresses, at_the_edge).text()
+
+    def _enter(self, member: Member, node: str, service: AccessService) -> None:
         page = self._deployment.members_page
-        self._say(f"{member.client.name}: {page} before the tunnel is up, and after")
-        expect(member.client.reaches(page) is None, f"{member.client.name} reaches {page} without a tunnel")
-        member.client.connect(self._deployment.tunnel(member.address))
+        self._say(f"{member.name}: {page} before the tunnel to {node} is up, and after")
+        expect(member.client.reaches(page) is None, f"{member.name} reaches {page} without a tunnel")
+        member.client.use(self._profile(member, node, service))
         content = member.client.reaches(page, seconds=10)
-        expect(content is not None, f"{member.client.name} does not reach {page} through the tunnel")
+        expect(content is not None, f"{member.name} does not reach {page} through the tunnel")
         self._say(f"  out of reach, then {len(content or '')} bytes through the tunnel")
+
+    def _move(self, member: Member, node: str, service: AccessService) -> None:
+        measured = probe.measure(service.url, service.nodes())
+        ways = ", ".join(
+            f"{one.node['id']} {one.seconds * 1000:.1f} ms" if one.seconds else f"{one.node['id']} away"
+            for one in measured
+        )
+        self._say(f"{member.name} moves to {node} (measured: {ways}), with the same key and address")
+        member.client.use(self._profile(member, node, service))
+        page = self._deployment.members_page
+        expect(member.client.reaches(page, seconds=10) is not None, f"{member.name} does not reach {page} by {node}")
+        self._say("  the page is there")
 
     def _sell(self, member: Member) -> None:
         buyer = dev.Wallet.fresh()
-        self._say(f"pass {member.token} is sold to {buyer.address}")
+        self._say(f"{member.name} sells pass {member.token} to {buyer.address}")
+        dev.fund(self._deployment.endpoint, member.wallet.address)
         seller = Sender(self._deployment.endpoint, member.wallet.key)
-        dev.fund(self._deployment.endpoint, seller.address)
         self._deployment.passes.transfer(seller, buyer.address, member.token)
 
-    def _shut_out(self, member: Member) -> None:
+    def _shut_out(self, members: list[Member]) -> None:
         page = self._deployment.members_page
-        self._say(f"{member.client.name}: the same tunnel, the same page")
-        expect(member.client.reaches(page) is None, f"{member.client.name} still reaches {page}")
-        self._say("  out of reach")
+        for member in members:
+            self._say(f"{member.name}: the same tunnel, the same page")
+            expect(member.client.reaches(page) is None, f"{member.name} still reaches {page}")
+            self._say("  out of reach")
 
     def _undisturbed(self, member: Member) -> None:
         time.sleep(2 * ping_interval)
         sent, received = member.client.stop_ping()
-        self._say(f"{member.client.name} pinged all along: {sent} sent, {received} received")
-        expect(sent > 0 and sent == received, f"{member.client.name} lost {sent - received} of {sent} pings")
+        self._say(f"{member.name} pinged all along: {sent} sent, {received} received")
+        expect(sent > 0 and sent == received, f"{member.name} lost {sent - received} of {sent} pings")
 
-    def _leave(self, member: Member) -> None:
-        self._say(f"pass {member.token} gives its place back, so that the demo leaves nothing behind")
-        holder = Sender(self._deployment.endpoint, member.wallet.key)
-        dev.fund(self._deployment.endpoint, holder.address)
-        self._deployment.registry.revoke(holder, member.token)
-        self._up()
+    def _leave(self, member: Member, service: AccessService) -> None:
+        self._say(f"{member.name} gives the place back, so that the demo leaves nothing behind")
+        service.sign_in(member.wallet)
+        service.revoke(member.wallet, member.token)
+        self._up("the list is as it was")

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ from typing import Any
 import docker
 import httpx
 import pytest
+import yaml
 
 from berth.chain.dev import Wallet, fresh_public_key, fund
 from berth.chain.transactions import Sender
-from demo.story import Deployment
+from demo.deployment import Deployment
 from providers.settings import anvil_key
 
 root = Path(__file__).resolve().parents[2]
@@ -157,3 +158,21 @@ def two_passes(pulumi: Pulumi, node: Node) -> list[Holder]:
         holders.append(Holder(sender, token, key))
     pulumi.expect("up", "--yes", "--skip-preview")
     return holders
+
+
+@pytest.fixture
+def settings() -> Iterator[Callable[..., None]]:
+    """Changes settings of the stack, ``change(chain={"chainId": 1})``, and puts them back at the end."""
+    file = root / "stacks/Pulumi.e2e.yaml"
+    before = file.read_bytes()
+
+    def change(**sections: Any) -> None:
+        document = yaml.safe_load(before)
+        for section, values in sections.items():
+            known = document["config"].get(f"berth:{section}")
+            merged = {**known, **values} if isinstance(known, dict) and isinstance(values, dict) else values
+            document["config"][f"berth:{section}"] = merged
+        file.write_text(yaml.safe_dump(document))
+
+    yield change
+    file.write_bytes(before)

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from berth.chain.dev import Wallet, fresh_public_key
-from demo.story import Deployment
+from demo.deployment import Deployment
 from tests.e2e.conftest import Holder, Node, Pulumi, root
 
 pytestmark = [pytest.mark.docker, pytest.mark.chain]

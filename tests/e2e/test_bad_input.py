@@ -15,29 +15,10 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 
 from tests.e2e.conftest import Node, Pulumi, root
 
 pytestmark = [pytest.mark.docker, pytest.mark.chain]
-
-
-@pytest.fixture
-def settings() -> Iterator[Callable[..., None]]:
-    """Changes settings of the stack, ``change(chain={"chainId": 1})``, and puts them back at the end."""
-    file = root / "stacks/Pulumi.e2e.yaml"
-    before = file.read_bytes()
-
-    def change(**sections: Any) -> None:
-        document = yaml.safe_load(before)
-        for section, values in sections.items():
-            known = document["config"].get(f"berth:{section}")
-            merged = {**known, **values} if isinstance(known, dict) and isinstance(values, dict) else values
-            document["config"][f"berth:{section}"] = merged
-        file.write_text(yaml.safe_dump(document))
-
-    yield change
-    file.write_bytes(before)
 
 
 @contextmanager

@@ -1,0 +1,62 @@
+"""What the stack's outputs tell: the chain, its contracts, the nodes, and the pages."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from berth.chain.access_pass import AccessPass
+from berth.chain.endpoint import Endpoint
+from berth.chain.key_registry import KeyRegistry
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The outputs, by name as ``__main__.py`` exports them."""
+
+    outputs: dict[str, Any]
+
+    @cached_property
+    def endpoint(self) -> Endpoint:
+        return Endpoint(self.outputs["rpcUrl"], int(self.outputs["chainId"]))
+
+    @property
+    def passes(self) -> AccessPass:
+        return AccessPass(self.endpoint, self.outputs["accessPass"])
+
+    @property
+    def registry(self) -> KeyRegistry:
+        return KeyRegistry(self.endpoint, self.outputs["keyRegistry"])
+
+    @property
+    def nodes(self) -> dict[str, dict[str, Any]]:
+        """Each node's outputs, by name."""
+        nodes: dict[str, dict[str, Any]] = self.outputs["nodes"]
+        return nodes
+
+    @property
+    def node(self) -> dict[str, Any]:
+        """The first node."""
+        return next(iter(self.nodes.values()))
+
+    @property
+    def url(self) -> str:
+        """The gateway's, as people open it."""
+        return str(self.outputs["url"])
+
+    @property
+    def members_page(self) -> str:
+        return str(self.outputs["membersUrl"])
+
+    @property
+    def follows(self) -> bool:
+        """Whether nodes act between ups."""
+        return bool(self.outputs["accessMode"] == "follow")
+
+    def peers(self, node: str) -> set[str]:
+        """The public keys of a node's peers, as the node says."""
+        with urllib.request.urlopen(f"{self.nodes[node]['controlUrl']}/stats", timeout=5) as answer:
+            return {peer["key"] for peer in json.load(answer)["peerList"]}

@@ -57,7 +57,7 @@ test: setup ## Lint, types and every test, the real deployment included
 	@$(RUN) $(CHECKS)
 	@$(RUN) pytest -m "not slow" $(TESTS)
 
-test-long: setup ## As `test`, with what is marked slow (soaks and fault campaigns; none so far)
+test-long: setup ## As `test`, with what is marked slow (soaks and fault campaigns)
 	@$(RUN) $(CHECKS)
 	@$(RUN) pytest $(TESTS)
 

@@ -190,5 +190,6 @@ def operate(session: Session, verb: Verb, given: dict[str, Any]) -> None:
         from engine.cli import planfile
 
         planfile.write(session.cwd / path, result.plan, session.secrets)
+        session.keep_salt()  # without it Pulumi's CLI could not read the plan
         if not given["json"]:
             say(f"Update plan written to '{path}'\nRun `pulumi up --plan='{path}'` to be held to it")

@@ -77,9 +77,13 @@ class Session:
     def seal(self, text: str) -> str:
         """Encrypts a value for the stack's YAML, and sees to it that the salt stands there too."""
         sealed = self.secrets.encrypt(text)
+        self.keep_salt()
+        return sealed
+
+    def keep_salt(self) -> None:
+        """Has the stack's YAML name the salt, which is where Pulumi's CLI looks for it."""
         if not self.config.salt:
             self.config.set_salt(self.secrets.salt_state)
-        return sealed
 
     @functools.cached_property
     def state(self) -> StateFile:

@@ -70,7 +70,7 @@ def _run_program(settings: dict[str, Any]) -> int:
         pulumi.log.debug = lambda *args, **kwargs: None
     pulumi.runtime.set_all_config(pulumi.runtime.get_config_env(), pulumi.runtime.get_config_secret_keys_env())
     pulumi.runtime.configure(pulumi.runtime.Settings(**settings["settings"]))
-    pulumi.runtime.stack.asyncio = _Rounds()  # type: ignore[attr-defined]
+    pulumi.runtime.stack.asyncio = _Rounds()  # type: ignore[assignment,attr-defined]
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     executor = ThreadPoolExecutor(max_workers=max(settings["settings"]["parallel"], 1) * 4)

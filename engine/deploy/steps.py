@@ -113,13 +113,14 @@ class Generator:
 
     def _advance(self, goal: Goal, old: Resource | None, new: Resource, provider: ManagedProvider | None) -> Answer:
         gone = old is not None and old.urn in self._deletions.urns
-        if not self.scope.registers(new) and not (gone or (old is not None and old.external)):
-            return self._leave(old, new)
+        left_out = not self.scope.registers(new) and not (gone or (old is not None and old.external))
         imported = False
         if goal.importId and provider is not None:
             known = (old.import_id or old.id) if old is not None else ""
             if old is None or old.external or known != goal.importId:
-                old, imported = self._import(old, new, provider), True
+                old, imported = self._import(old, new, provider), True  # whatever the targets are, as the CLI does
+        if left_out:
+            return self._leave(old, new)
         asked = new.inputs
         fresh = old is None or old.external or old.urn in self._deletions.urns or self._forced(old, new)
         self._check(asked, new, None if fresh else old, provider)
@@ -308,8 +309,12 @@ class Generator:
             found.id, found.inputs, found.outputs = read.id, read.inputs, read.outputs
 
         op: Operation = "import" if old is None else "import-replacement"
-        self.planner.step(op, new.urn)
-        self._executor.run(Step(op, old, found, apply, marks="delete"))
+        steps = [Step(op, old, found, apply, marks="delete")]
+        if old is not None:
+            steps.append(Step("replace", old, found, recorded=False))
+        for step in steps:
+            self.planner.step(step.op, new.urn)
+            self._executor.run(step)
         new.created, new.modified = found.created, found.modified
         return found
 

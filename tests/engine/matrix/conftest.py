@@ -1,4 +1,4 @@
-"""``--record``: take the expected results anew from the real Pulumi CLI (``PULUMI``, else ``pulumi`` on PATH)."""
+"""``--record``: take the expected results anew from the real Pulumi CLI (``PULUMI_CLI``, else one on PATH)."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,11 @@ _generated = re.compile(r"\b([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{
 _incidental = {"created", "modified", "sourcePosition", "stackTrace"}
 
 
-def play(name: str, runs: list[Run], command: list[str], root: Path) -> list[dict[str, Any]]:
-    """What came of each run: exit code, steps and counts of each phase (preview, update), provider calls, state."""
+def play(name: str, runs: list[Run], commands: list[list[str]], root: Path) -> list[dict[str, Any]]:
+    """What came of each run: exit code, steps and counts of each phase (preview, update), provider calls, state.
+
+    Several ``commands`` take turns: the next run is of the next one.
+    """
     (root / "world").mkdir(parents=True)
     shutil.copy(programs / "things.py", root)
     shutil.copy(programs / f"{name}.py", root / "__main__.py")
@@ -36,8 +40,10 @@ def play(name: str, runs: list[Run], command: list[str], root: Path) -> list[dic
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     for stack in sorted({run.stack for run in runs}):
-        subprocess.run([*command, "stack", "init", stack], cwd=root, env=environment, check=True, capture_output=True)
-    return [_play(run, command, root, environment) for run in runs]
+        subprocess.run(
+            [*commands[0], "stack", "init", stack], cwd=root, env=environment, check=True, capture_output=True
+        )
+    return [_play(run, command, root, environment) for run, command in zip(runs, cycle(commands), strict=False)]
 
 
 def _play(run: Run, command: list[str], root: Path, environment: dict[str, str]) -> dict[str, Any]:

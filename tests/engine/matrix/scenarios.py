@@ -28,7 +28,7 @@ def thing(name: str, type: str = "pulumi-python:dynamic/test:Thing", stack: str 
 
 up, destroy, refresh = "up --yes --skip-preview", "destroy --yes --skip-preview", "refresh --yes --skip-preview"
 volume = "berth-test-matrix"
-on_docker = ("docker",)
+on_docker = ("docker", "imports", "providers")
 drifted = {"a-1": {"label": "a", "size": 7}, "b-1": None}
 
 scenarios: dict[str, list[Run]] = {
@@ -194,5 +194,29 @@ scenarios: dict[str, list[Run]] = {
         Run("up --yes", 2),
         Run(destroy, 2),
         Run(up, 3, before=(f"docker volume rm {volume}-read",), says=("does not exist",)),
+    ],
+    "imports": [
+        Run(up, before=tuple(f"docker volume create {volume}-{name}" for name in ("one", "two", "three", "left"))),
+        Run("preview", 2),
+        Run(up, 2),
+        Run("preview", 3),
+        Run(up, 3),
+        Run(up, 4, says=("does not exist",)),
+        Run("preview", 6),
+        Run(up, 6),
+        Run(f"preview --target {thing('other')}", 7),
+        Run(f"{up} --target {thing('other')}", 7),
+        Run(up, 5),
+        Run(destroy, 5),
+    ],
+    "providers": [
+        Run(up),
+        Run("preview", 2),
+        Run(up, 2),
+        Run("preview", 3),
+        Run(up, 3),
+        Run("preview", 4),
+        Run(up, 4),
+        Run(destroy, 4),
     ],
 }

@@ -1,4 +1,4 @@
-"""Looks several times a second whether interface, WireGuard and firewall are there, and has them put back.
+"""Looks every second whether interface, WireGuard and firewall are there, and has them put back.
 
 What peers had a session is remembered, so that after an interface was made anew the node speaks to them first:
 a client by itself learns only after 15 s that the node forgot it.
@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 from berth.kit.logging import get_logger
 from berth.vpn.errors import NodeError
 
 _sessions_every: Final = 2.0  # seconds
+_kept: Final = 3  # of what was read so: whoever lost the session just before the last is in the ones before it
 _join: Final = 5.0
 
 
@@ -23,7 +25,7 @@ class Sessions(Protocol):
 
     def sessions(self) -> str: ...
 
-    def wake(self, sessions: str) -> int: ...
+    def wake(self, sessions: Iterable[str]) -> int: ...
 
 
 class Healer:
@@ -37,12 +39,13 @@ class Healer:
         checks: Sequence[Callable[[], object]],
         repair: Callable[[str], None],
         peers: Sessions,
-        every: float = 0.5,
+        every: float = 1.0,
     ) -> None:
         self._checks, self._repair, self._peers, self._every = checks, repair, peers, every
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heal", daemon=True)
-        self._sessions, self._remembered = "", float("-inf")
+        self._sessions: deque[str] = deque(maxlen=_kept)
+        self._remembered = float("-inf")
         self.repairs = 0
         """How often something had to be put back."""
         self._log = get_logger("heal")
@@ -63,27 +66,32 @@ class Healer:
                 check()
         except NodeError as fault:
             self.repairs += 1
-            started = time.monotonic()
             self._log.warning("putting back what is amiss", reason=str(fault))
-            self._repair(str(fault))
-            self._wake()
-            self._log.info("looked after what was amiss", seconds=round(time.monotonic() - started, 3))
+            self.repair(str(fault))
             return False
         self._remember()
         return True
+
+    def repair(self, reason: str) -> None:
+        """Has all put back that is amiss, and calls whoever lost the session by it."""
+        started = time.monotonic()
+        self._repair(reason)
+        self._wake()
+        self._log.info("looked after what was amiss", seconds=round(time.monotonic() - started, 3))
 
     def _remember(self) -> None:
         if time.monotonic() - self._remembered < _sessions_every:
             return
         try:
-            self._sessions, self._remembered = self._peers.sessions(), time.monotonic()
+            self._sessions.appendleft(self._peers.sessions())
+            self._remembered = time.monotonic()
         except NodeError as error:
             # The next look says what is amiss.
             self._log.debug("sessions cannot be read", reason=str(error))
 
     def _wake(self) -> None:
         try:
-            woken = self._peers.wake(self._sessions)
+            woken = self._peers.wake(tuple(self._sessions))
         except NodeError as error:
             self._log.warning("peers with a session could not be called", reason=str(error))
         else:

@@ -23,7 +23,7 @@ from berth.vpn.errors import CommandFailed, NodeError
 Implementation = Literal["kernel", "wireguard-go", "wireguard-go (Debian)"]
 
 _start_limit: Final = 5.0  # seconds
-_answer_limit: Final = 3.0  # seconds; a wireguard-go that does not say who it is within them hangs
+_answer_limit: Final = 5.0  # seconds; a wireguard-go that does not say who it is within them hangs
 _poll: Final = 0.01
 
 

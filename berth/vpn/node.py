@@ -146,9 +146,9 @@ class Node:
             freshness=Freshness(settings.max_stale, settings.outage_policy),
             watched=wanted,
         )
-        self._auditor = Auditor(device, wanted, self._agent.repair)
+        self._healer = Healer([self._interface.verify, firewall.check], self._agent.repair, device)
+        self._auditor = Auditor(device, wanted, self._healer.repair)
         wanted.poke = self._auditor.poke
-        self._healer = Healer([self._interface.check, firewall.check], self._agent.repair, device)
         self._follower = self._make_follower(chain) if settings.auto_sync else None
         self._watch = None if settings.auto_sync else ChainWatch(settings.endpoints[0], settings.chain, self._counts)
         self._timers = Timers(self._agent)

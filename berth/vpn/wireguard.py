@@ -179,15 +179,21 @@ class WireGuard:
             return self._socket.ask("sessions")
         return self._run(["wg", "show", self.name, "endpoints"])
 
-    def wake(self, sessions: str) -> int:
-        """Begin a handshake with each peer that had a session; how many.
+    def wake(self, sessions: Iterable[str]) -> int:
+        """Begin a handshake with each peer that had a session by one of ``sessions`` (newest first); how many.
 
         A client learns only after 15 s that a node has lost its sessions, unless the node speaks first.
         """
+        places: dict[str, str] = {}
+        for text in sessions:
+            for key, endpoint in _parse_sessions(text):
+                places.setdefault(key, endpoint)
+        if not places:
+            return 0
         there = self.read().peers
         calls = [
-            Peer(key, there[key].allowed, endpoint, keepalive=_wake_keepalive)
-            for key, endpoint in _parse_sessions(sessions)
+            Peer(key, there[key].allowed, endpoint)
+            for key, endpoint in places.items()
             if key in there and not there[key].handshake and not there[key].keepalive
         ]
         self._keepalive(calls, _wake_keepalive)
@@ -196,6 +202,8 @@ class WireGuard:
 
     def _keepalive(self, peers: Sequence[Peer], seconds: int) -> None:
         """Switching it on sends at once; nothing else of the peers is touched, and none is made."""
+        if not peers:
+            return
         if self._socket.present():
             self._socket.set(
                 line

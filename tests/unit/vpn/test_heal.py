@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from berth.vpn.errors import CommandFailed, NodeError
@@ -30,10 +31,10 @@ class Ground:
             raise CommandFailed("gone")
         return self.said
 
-    def wake(self, sessions: str) -> int:
+    def wake(self, sessions: Iterable[str]) -> int:
         if self.unreadable:
             raise CommandFailed("gone")
-        self.woken.append(sessions)
+        self.woken += sessions
         return 1
 
 

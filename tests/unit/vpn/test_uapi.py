@@ -162,3 +162,26 @@ def test_a_socket_that_nobody_listens_at_is_an_error(tmp_path: Path) -> None:
         gone.bind(str(tmp_path / "wg0.sock"))
     with pytest.raises(NodeError, match="cannot be reached"):
         WireGuard("wg0", FakeWg(), socket=Uapi("wg0", tmp_path)).lookup([key("a")])
+
+
+def test_who_had_a_session_and_has_none_is_called_where_it_was_last(
+    serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = serve(set="errno=0\n\n")
+    runner = FakeWg()
+    for name in ("a", "b"):
+        runner.add(key(name), "10.77.0.2/32")
+    wireguard = WireGuard("wg0", runner, socket=Uapi("wg0", tmp_path))
+    newest = f"public_key={hex_key(key('a'))}\nendpoint=172.30.11.5:40000\n"
+    older = f"{key('a')}\t172.30.11.5:1\n{key('gone')}\t172.30.11.6:2\n{key('b')}\t(none)\n"
+    assert wireguard.wake(["", newest, older]) == 1
+    assert wireguard.wake([]) == 0
+    assert [asked.splitlines()[1:] for asked in server.asked] == [
+        [
+            f"public_key={hex_key(key('a'))}",
+            "update_only=true",
+            "endpoint=172.30.11.5:40000",
+            f"persistent_keepalive_interval={seconds}",
+        ]
+        for seconds in (25, 0)
+    ]

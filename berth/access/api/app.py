@@ -30,6 +30,7 @@ from berth.kit.serve import Next, make_app
 
 body_limit: Final = 16 * 1024  # bytes
 _safe: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_nonce_path: Final = "/api/access/nonce"
 _open: Final = frozenset({"/health", "/metrics"})
 
 
@@ -48,7 +49,7 @@ class Api:
     ) -> None:
         self._settings, self._signin, self._sessions = settings, signin, sessions
         self._service, self._passes, self._nodes, self._metrics = service, passes, nodes, metrics
-        self._callers = Rate(settings.requests_per_minute)
+        self._callers, self._sign_ins = Rate(settings.requests_per_minute), Rate(settings.sign_ins_per_minute)
         self._log = get_logger("api")
 
     def build(self, health: Health, registry: CollectorRegistry) -> FastAPI:
@@ -75,7 +76,7 @@ class Api:
                 "nodeCount": len(self._nodes.offered()),
             }
 
-        @app.post("/api/access/nonce")
+        @app.post(_nonce_path)
         def nonce(request: Request, body: requests.NonceBody) -> dict[str, Any]:
             origin = self._settings.served_at.of(request.headers.get("origin"), body.uri)
             try:
@@ -192,7 +193,10 @@ class Api:
         return response
 
     def _admit(self, request: Request) -> None:
-        if wait := self._callers.take(self._caller(request)):
+        caller = self._caller(request)
+        # Messages to sign are kept for everybody in one place: nobody is to fill it alone.
+        signs_in = request.scope["path"] == _nonce_path
+        if wait := self._callers.take(caller) or (self._sign_ins.take(caller) if signs_in else 0):
             raise Refused(429, "rate-limited", f"too many requests: try again in {wait:.0f} s", retry_after=wait)
         length = request.headers.get("content-length", "0")
         if "transfer-encoding" in request.headers or not length.isdigit() or int(length) > body_limit:
@@ -202,7 +206,9 @@ class Api:
 
     def _caller(self, request: Request) -> str:
         peer = request.client.host if request.client else ""
-        return origins.caller(peer, request.headers.get("x-forwarded-for"), self._settings.proxies)
+        # A proxy may add a line of its own after those that the caller wrote.
+        forwarded = request.headers.getlist("x-forwarded-for")
+        return origins.caller(peer, forwarded[-1] if forwarded else None, self._settings.proxies)
 
     async def _refused(self, request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, Refused)

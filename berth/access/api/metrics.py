@@ -17,6 +17,11 @@ class ApiMetrics:
             "berth_access_relayed", "Transactions sent by the relay and mined, by function.", ["function"],
             registry=registry,
         )  # fmt: skip
+        self.failed = Counter(
+            "berth_access_relay_failures",
+            "Transactions that failed for another reason than the contract's.",
+            registry=registry,
+        )
         self.relay_seconds = Histogram(
             "berth_access_relay_seconds", "From a checked request to its receipt.", registry=registry
         )

@@ -7,6 +7,7 @@ block.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal
@@ -22,6 +23,7 @@ from berth.chain.key_registry import KeyRegistry, Peer
 
 Role = Literal["owner", "user", "delegate"]
 _batch: Final = 100  # passes in one question
+_at_once: Final = 8  # questions about single passes
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Passes:
     ) -> None:
         self._endpoint, self._registry, self._history = endpoint, registry, history
         self._tunnel, self._nodes = tunnel, nodes
+        self._askers = ThreadPoolExecutor(_at_once, "passes")
 
     @cached_property
     def collection(self) -> AccessPass:
@@ -126,7 +129,7 @@ class Passes:
         peers: dict[int, Peer] = {}
         for start in range(0, len(tokens), _batch):
             peers |= {peer.token: peer for peer in self._registry.peers_of(tokens[start : start + _batch], block)}
-        found = (self._pass(account, token, peers.get(token), block) for token in tokens)
+        found = self._askers.map(lambda token: self._pass(account, token, peers.get(token), block), tokens)
         return [one for one in found if one is not None]
 
     def _pass(self, account: str, token: int, peer: Peer | None, block: Block) -> Pass | None:

@@ -75,8 +75,10 @@ class Relay:
                 ) from None
             except TransactionFailed as failure:
                 refused = from_contract(failure)
-                if refused.status >= 500:
-                    self._log.error("transaction failed", function=function, reason=str(failure))
+                # What the contract refuses by name in the simulation is the caller's affair, and cost nothing.
+                if not failure.error:
+                    self._metrics.failed.inc()
+                    self._log.error("transaction failed", function=function, wallet=address, reason=str(failure))
                 raise refused from None
             self._metrics.relay_seconds.observe(perf_counter() - started)
             self._metrics.relayed.labels(function).inc()

@@ -16,7 +16,7 @@ SESSION_KEY             32 or more random characters; from a file (SESSION_KEY_F
 SESSION_SECONDS         how long a session lasts (3600)
 RELAY_PER_MINUTE, RELAY_TOTAL_PER_MINUTE   for each wallet and each pass (6), for all (60)
 RELAY_MAX_GAS, RELAY_MAX_FEE_GWEI, RELAY_LOW_BALANCE   of one transaction (600000, 100); in coins (0.01)
-REQUESTS_PER_MINUTE     for each caller (240)
+REQUESTS_PER_MINUTE, SIGN_INS_PER_MINUTE   for each caller (240, 60)
 ======================  ===========================================================================================
 """
 
@@ -142,6 +142,7 @@ class ApiSettings(ServiceSettings):
     relay_max_fee_gwei: Annotated[Decimal, Field(gt=0)] = Decimal(100)
     relay_low_balance: Annotated[Decimal, Field(ge=0)] = Decimal("0.01")
     requests_per_minute: Positive = 240
+    sign_ins_per_minute: Positive = 60
 
     @model_validator(mode="after")
     def _whole(self) -> ApiSettings:

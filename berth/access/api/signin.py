@@ -17,7 +17,7 @@ from berth.chain.endpoint import Endpoint
 from berth.chain.signatures import Counterfactual, NotSigned, longest, personal_hash, require_signed
 
 message_seconds: Final = 300
-_pending: Final = 10_000
+_pending: Final = 20_000
 _statement: Final = "Sign in to berth. This costs nothing and sends no transaction."
 
 

@@ -32,7 +32,7 @@ from berth.chain.node_registry import NodeRegistry
 from berth.chain.transactions import Sender
 
 root = Path(__file__).resolve().parents[3]
-starts_within = 20.0  # seconds
+starts_within = 60.0  # seconds
 
 
 class NodeHttp:
@@ -151,6 +151,7 @@ class World:
             "RELAY_PER_MINUTE": "1000",
             "RELAY_TOTAL_PER_MINUTE": "1000",
             "REQUESTS_PER_MINUTE": "100000",
+            "SIGN_INS_PER_MINUTE": "100000",
             **changes,
         }
 

@@ -16,14 +16,14 @@ def record(location: Location, stack: str, entry: dict[str, Any]) -> None:
     stamp = time.time_ns()
     entry = {"environment": {"exec.kind": "cli"}, "version": 0, "endTime": stamp // 1_000_000_000, **entry}
     state = location.stack_file(stack).read_text(encoding="utf-8")
-    name = location.history(stack) / f"{stack}-{stamp}"
-    write_atomic(location.backups(stack) / f"{stack}.{stamp}.json", state)
+    name = location.folder("history", stack) / f"{stack}-{stamp}"
+    write_atomic(location.folder("backups", stack) / f"{stack}.{stamp}.json", state)
     write_atomic(name.with_name(f"{name.name}.checkpoint.json"), state)
     write_atomic(name.with_name(f"{name.name}.history.json"), codec.dumps(entry))  # last, since it names the others
 
 
 def forget(location: Location, stack: str) -> None:
     """Remove a stack's history and locks; its last state stays as ``.bak`` and in the backups."""
-    for directory in (location.history(stack), location.locks(stack)):
+    for directory in (location.folder("history", stack), location.locks(stack)):
         if directory.exists():
             shutil.rmtree(directory)

@@ -51,18 +51,16 @@ class Location:
     def stack_file(self, stack: str, project: str = "") -> Path:
         return self.root / "stacks" / (project or self.project.name) / f"{stack}.json"
 
-    def history(self, stack: str) -> Path:
-        return self.root / "history" / self.project.name / stack
-
-    def backups(self, stack: str) -> Path:
-        return self.root / "backups" / self.project.name / stack
+    def folder(self, kind: str, stack: str) -> Path:
+        """Where a stack's ``history``, ``backups`` or ``locks/organization`` are."""
+        return self.root / kind / self.project.name / stack
 
     def locks(self, stack: str) -> Path:
-        return self.root / "locks" / "organization" / self.project.name / stack
+        return self.folder("locks/organization", stack)
 
     def sweep(self, stack: str) -> None:
         """Clear away what a killed process had half written; call it with the stack's lock held."""
-        inside = [folder.glob(".*") for folder in (self.history(stack), self.backups(stack), self.locks(stack))]
+        inside = [self.folder(kind, stack).glob(".*") for kind in ("history", "backups", "locks/organization")]
         for path in chain(self.stack_file(stack).parent.glob(f".{stack}.json.*"), *inside):
             with suppress(OSError):  # a read-only disk keeps them, and they are in nobody's way
                 path.unlink()

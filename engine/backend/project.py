@@ -7,7 +7,6 @@ import json
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +19,25 @@ Path_ = list[str | int]
 _types = {"string": str, "integer": int, "boolean": bool, "array": list, "object": dict}
 
 
-@dataclass(frozen=True)
 class Project:
-    """A project file, checked as far as the engine needs it."""
+    """A project file, checked as far as the engine needs it.  Raises :class:`ConfigurationError`."""
 
-    path: Path
-    name: str
-    main: str
-    options: dict[str, Any]  # runtime.options
-    stack_config_dir: str
-    backend_url: str
-    config: dict[str, Any]
-
-    @property
-    def root(self) -> Path:
-        return self.path.parent
+    def __init__(self, path: Path) -> None:
+        self.path, self.root, data = path, path.parent, yamlfile.load(path)
+        name, runtime, config = data.get("name"), data.get("runtime", ""), data.get("config")
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", name):
+            raise ConfigurationError(f"{path}: 'name' must be 1 to 100 letters, digits, '-', '_' or '.', not {name!r}")
+        self.name = name
+        kind, options = (runtime.get("name"), runtime.get("options")) if isinstance(runtime, dict) else (runtime, None)
+        if kind != "python":
+            raise ConfigurationError(f"{path}: runtime {kind!r} is not supported: only 'python' is run here")
+        self.options: dict[str, Any] = options or {}  # runtime.options
+        if (tool := self.options.get("toolchain", "pip")) != "pip":
+            raise ConfigurationError(f"{path}: runtime.options.toolchain {tool!r} is not supported here, only 'pip'")
+        self.config: dict[str, Any] = config if isinstance(config, dict) else {}
+        self.main = str(data.get("main") or "")
+        self.stack_config_dir = str(data.get("stackConfigDir") or (config if isinstance(config, str) else ""))
+        self.backend_url = str((data.get("backend") or {}).get("url") or "")
 
     @property
     def python(self) -> Path:
@@ -55,40 +58,12 @@ def find_project(directory: Path) -> Project:
     for folder in (directory.resolve(), *directory.resolve().parents):
         for name in ("Pulumi.yaml", "Pulumi.yml"):
             if (folder / name).is_file():
-                return _load_project(folder / name)
+                return Project(folder / name)
     raise ConfigurationError(f"no Pulumi.yaml project file found (searching upwards from {directory.resolve()})")
 
 
-def _load_project(path: Path) -> Project:
-    data = yamlfile.load(path)
-    runtime = data.get("runtime", "")
-    kind, options = (runtime.get("name"), runtime.get("options")) if isinstance(runtime, dict) else (runtime, None)
-    name = data.get("name")
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", name):
-        raise ConfigurationError(f"{path}: 'name' must be 1 to 100 letters, digits, '-', '_' or '.', not {name!r}")
-    if kind != "python":
-        raise ConfigurationError(f"{path}: runtime {kind!r} is not supported: the embedded engine runs 'python' only")
-    toolchain = (options or {}).get("toolchain", "pip")
-    if toolchain != "pip":
-        raise ConfigurationError(f"{path}: runtime.options.toolchain {toolchain!r} is not supported here, only 'pip'")
-    backend, config = data.get("backend") or {}, data.get("config")
-    legacy_dir = config if isinstance(config, str) else ""
-    return Project(
-        path,
-        name,
-        str(data.get("main") or ""),
-        options or {},
-        str(data.get("stackConfigDir") or legacy_dir),
-        str(backend.get("url") or ""),
-        config if isinstance(config, dict) else {},
-    )
-
-
 class StackConfig:
-    """``Pulumi.<stack>.yaml``.  Values stay encrypted here; keys are full (``"berth:chain"``).
-
-    ``default_namespace`` is what a key without one gets: the project's name.
-    """
+    """``Pulumi.<stack>.yaml``.  Values stay encrypted here; keys are full (``"berth:chain"``)."""
 
     def __init__(self, project: Project, stack: str) -> None:
         self.path = project.root / project.stack_config_dir / f"Pulumi.{stack}.yaml"
@@ -140,23 +115,18 @@ class StackConfig:
                     f"set it with `pulumi config set {key} <value>`"
                 )
             value = self.values.get(full, default)
-            wanted = _types.get(str(entry.get("type", "")))
-            if (
-                wanted
-                and not is_secure(value)
-                and not (isinstance(value, wanted) or (wanted in (int, bool) and isinstance(value, str)))
-            ):
+            wanted = _types.get(str(entry.get("type", "")), object)
+            may_be_text = is_secure(value) or (wanted in (int, bool) and isinstance(value, str))
+            if not (isinstance(value, wanted) or may_be_text):
                 raise ConfigurationError(f"configuration value '{key}' must be of type {entry['type']}, not {value!r}")
             result[full] = value
         return result | {self._checked(str(key)): value for key, value in self.values.items()}
 
     def decrypted(self, decrypt: Callable[[str], str]) -> dict[str, str | Secret]:
         """All values as a program gets them: text, objects as JSON; a Secret when any part of it was encrypted."""
-        result: dict[str, str | Secret] = {}
-        for key, value in sorted(self.merged().items()):
-            text = as_text(open_secure(value, decrypt))
-            result[key] = Secret(text) if has_secure(value) else text
-        return result
+        values = sorted(self.merged().items())
+        opened = {key: as_text(open_secure(value, decrypt)) for key, value in values}
+        return {key: Secret(opened[key]) if has_secure(value) else opened[key] for key, value in values}
 
     def get(self, path: list[Any]) -> Any:
         """The value at ``path`` (full key first), or LookupError."""

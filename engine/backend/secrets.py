@@ -42,8 +42,7 @@ class PassphraseManager:
     """Encrypts and decrypts for one salt; the (slow) key is derived at the first use, or by :meth:`unlock`."""
 
     def __init__(self, salt_state: str, phrase: Callable[[], str]) -> None:
-        self.salt_state = salt_state
-        self._phrase = phrase
+        self.salt_state, self.phrase = salt_state, phrase
         self._key: bytes | None = None
 
     @classmethod
@@ -54,10 +53,6 @@ class PassphraseManager:
         manager.salt_state = f"v1:{base64.b64encode(salt).decode()}:{manager.encrypt('pulumi')}"
         return manager
 
-    def sibling(self, salt_state: str) -> PassphraseManager:
-        """A manager with the same passphrase for another salt."""
-        return PassphraseManager(salt_state, self._phrase)
-
     def unlock(self) -> bytes:
         """The key.  Raises :class:`WrongPassphrase`, :class:`ConfigurationError`."""
         if self._key is None:
@@ -65,7 +60,7 @@ class PassphraseManager:
             try:
                 if version != "v1" or not check:
                     raise ValueError
-                key = hashlib.pbkdf2_hmac("sha256", self._phrase().encode(), base64.b64decode(salt), _rounds)
+                key = hashlib.pbkdf2_hmac("sha256", self.phrase().encode(), base64.b64decode(salt), _rounds)
             except ValueError as error:
                 raise ConfigurationError("encryptionsalt is malformed: restore the stack's YAML file") from error
             if _open(key, check) != "pulumi":

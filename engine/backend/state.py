@@ -19,7 +19,7 @@ from engine.backend import codec
 from engine.backend.errors import DamagedState, EngineError
 from engine.backend.files import write_atomic
 from engine.backend.secrets import PassphraseManager
-from engine.model import PendingOperation, Resource, Snapshot, provider_prefix
+from engine.model import PendingOperation, Resource, Snapshot
 
 
 def sdk_version() -> str:
@@ -28,7 +28,7 @@ def sdk_version() -> str:
 
 
 class StateFile:
-    """``stacks/<project>/<stack>.json``; ``secrets`` encrypts what is written, ``opener`` knows other salts."""
+    """``stacks/<project>/<stack>.json``; ``secrets`` encrypts what is written, by whatever salt it was read."""
 
     def __init__(self, path: Path, stack: str, secrets: PassphraseManager | None) -> None:
         self.path, self.stack, self.secrets = path, stack, secrets  # stack: organization/<project>/<stack>
@@ -40,21 +40,19 @@ class StateFile:
 
     def load(self) -> Snapshot:
         """The stack's state.  Raises :class:`DamagedState`, :class:`EngineError`; nothing is written."""
-        return self.parse(self.path.read_text(encoding="utf-8", errors="replace"))
+        return self.parse(self._document())
 
     def salt(self) -> str:
         """The salt that the state names; empty when it names none."""
-        providers = self.raw().get("secrets_providers") or {}
-        return str((providers.get("state") or {}).get("salt") or "")
+        return _salt(self.raw().get("secrets_providers"))
 
     def raw(self) -> dict[str, Any]:
         """The deployment as it stands in the file, secrets encrypted; empty before the first operation."""
-        checkpoint = self.document(self.path.read_text(encoding="utf-8", errors="replace")).get("checkpoint") or {}
-        return checkpoint.get("latest") or {}
+        return self._checkpoint(self._document()).get("latest") or {}
 
-    def parse(self, text: str) -> Snapshot:
-        """The state in ``text``, which becomes what :meth:`save` builds on."""
-        checkpoint = self.document(text).get("checkpoint") or {}
+    def parse(self, document: Any) -> Snapshot:
+        """The state in a versioned checkpoint, which becomes what :meth:`save` builds on."""
+        checkpoint = self._checkpoint(document)
         latest = dict(checkpoint.pop("latest", None) or {})
         self._around = checkpoint
         resources, pending = latest.pop("resources", None) or [], latest.pop("pending_operations", None) or []
@@ -89,12 +87,13 @@ class StateFile:
             raise self._damaged(problem)
         return snapshot
 
-    def document(self, text: str) -> dict[str, Any]:
-        """The versioned checkpoint, as it stands.  Raises :class:`DamagedState`, :class:`EngineError`."""
+    def _document(self) -> Any:
         try:
-            data = json.loads(text)
+            return json.loads(self.path.read_text(encoding="utf-8", errors="replace"))
         except json.JSONDecodeError as error:
             raise self._damaged(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
+
+    def _checkpoint(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict) or not isinstance(data.get("checkpoint") or {}, dict) or "version" not in data:
             raise self._damaged("it is not a checkpoint: 'version' and 'checkpoint' are missing")
         if data["version"] != 3 or data.get("features"):
@@ -103,7 +102,7 @@ class StateFile:
                 f"{self.path}: state of version {data['version']} (features: {features}) is not supported by this "
                 "embedded engine, only version 3: use Pulumi's CLI for this stack"
             )
-        return data
+        return data.get("checkpoint") or {}
 
     def save(self, snapshot: Snapshot) -> None:
         """Write the state atomically; the one before stays as ``.bak``.
@@ -182,10 +181,10 @@ class StateFile:
                 f"{self.path}: secrets provider '{providers.get('type')}' is not supported by the embedded engine: "
                 "change it with `pulumi stack change-secrets-provider passphrase` of Pulumi's CLI"
             )
-        salt = str((providers.get("state") or {}).get("salt", ""))
+        salt = _salt(providers)
         if self.secrets is None or self.secrets.salt_state == salt:
             return self.secrets
-        return self.secrets.sibling(salt)
+        return PassphraseManager(salt, self.secrets.phrase)
 
     def _damaged(self, what: str) -> DamagedState:
         backup = Path(f"{self.path}.bak")
@@ -195,18 +194,18 @@ class StateFile:
         return DamagedState(f"the state file {self.path} is damaged: {what}.\nNothing was changed; {advice}")
 
 
+def _salt(providers: dict[str, Any] | None) -> str:
+    return str(((providers or {}).get("state") or {}).get("salt") or "")
+
+
 def integrity_problem(snapshot: Snapshot) -> str:
     """What is wrong with the order or the references of the resources; empty when nothing is."""
     seen: set[str] = set()
     live: set[str] = set()
     for index, resource in enumerate(snapshot.resources):
-        if resource.provider and not resource.type.startswith(provider_prefix):
-            needed = [resource.provider.rpartition("::")[0]]
-        else:
-            needed = []
-        needed += [resource.parent] if resource.parent else []
-        for urn in (*needed, *resource.dependencies):
-            if urn not in seen:
+        provider = "" if resource.is_provider else resource.provider.rpartition("::")[0]
+        for urn in (provider, resource.parent, *resource.dependencies):
+            if urn and urn not in seen:
                 return f"resources[{index}]: {resource.urn} refers to {urn}, which does not stand before it"
         if not resource.delete:
             if resource.urn in live:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
@@ -41,9 +42,7 @@ def option(*names: str, **settings: Any) -> click.Option:
     return click.Option(names, **settings)
 
 
-def switch(*names: str, **settings: Any) -> click.Option:
-    """A flag without a value."""
-    return click.Option(names, is_flag=True, **settings)
+switch: Final = functools.partial(option, is_flag=True)  # one without a value
 
 
 def _keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:

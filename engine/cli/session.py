@@ -14,7 +14,7 @@ import click
 
 from engine.backend.errors import Cancelled, ConfigurationError
 from engine.backend.location import Location
-from engine.backend.project import Project, StackConfig, find_project
+from engine.backend.project import StackConfig, find_project
 from engine.backend.secrets import PassphraseManager, passphrase_from_environment
 from engine.backend.state import StateFile
 from engine.cli.flags import Flags
@@ -23,7 +23,7 @@ from engine.provider import ProviderError
 
 
 class Session:
-    """Everything is looked up when first asked for, so that a verb pays only for what it needs."""
+    """Stack, secrets and state are looked up when first asked for: a verb pays only for what it needs."""
 
     def __init__(self, flags: Flags) -> None:
         self.flags = flags
@@ -31,6 +31,9 @@ class Session:
         self.cwd = Path(flags.cwd or ".").resolve()
         if not self.cwd.is_dir():
             raise ConfigurationError(f"--cwd {flags.cwd}: there is no such directory")
+        self.project = find_project(self.cwd)
+        self.location = Location(self.project, self.cwd)
+        self.phrase = functools.cache(lambda: passphrase_from_environment(self.interactive))
 
     @property
     def interactive(self) -> bool:
@@ -43,14 +46,6 @@ class Session:
         return self.flags.color == "always"
 
     @functools.cached_property
-    def project(self) -> Project:
-        return find_project(self.cwd)
-
-    @functools.cached_property
-    def location(self) -> Location:
-        return Location(self.project, self.cwd)
-
-    @functools.cached_property
     def stack(self) -> str:
         """The stack's short name.  Raises :class:`StackNotFound`."""
         return self.location.resolve(self.flags.stack)
@@ -60,10 +55,6 @@ class Session:
         return StackConfig(self.project, self.stack)
 
     @functools.cached_property
-    def phrase(self) -> str:
-        return passphrase_from_environment(self.interactive)
-
-    @functools.cached_property
     def secrets(self) -> PassphraseManager:
         """By the salt in the stack's YAML, else the one in its state, else a new one (which the state then keeps).
 
@@ -71,8 +62,8 @@ class Session:
         it, and a file under version control stays as it was committed.
         """
         if salt := self.config.salt or self._state(self.stack, None).salt():
-            return PassphraseManager(salt, lambda: self.phrase)
-        return PassphraseManager.new(lambda: self.phrase)
+            return PassphraseManager(salt, self.phrase)
+        return PassphraseManager.new(self.phrase)
 
     def seal(self, text: str) -> str:
         """Encrypts a value for the stack's YAML, and sees to it that the salt stands there too."""

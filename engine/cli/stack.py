@@ -54,7 +54,7 @@ def make(session: Session, name: str) -> None:
     if session.config.salt:
         session.secrets.unlock()
     else:
-        session.secrets = PassphraseManager.new(lambda: session.phrase)
+        session.secrets = PassphraseManager.new(session.phrase)
     session.state.save(Snapshot())
 
 
@@ -141,7 +141,7 @@ def import_(session: Session, file: str | None, force: bool) -> None:
             f"{file or 'standard input'} is not an exported state ({error}): nothing was changed"
         ) from error
     checkpoint = {"version": version, "features": data.get("features"), "checkpoint": {"latest": deployment}}
-    snapshot = session.state.parse(json.dumps(checkpoint))
+    snapshot = session.state.parse(checkpoint)
     own = f"urn:pulumi:{session.stack}::{session.project.name}::"
     foreign = [resource.urn for resource in snapshot.resources if not resource.urn.startswith(own)]
     if foreign and not force:

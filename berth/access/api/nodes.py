@@ -118,7 +118,6 @@ class NodeWatch:
                     "healthy": healthy,
                     "peers": state.peers,
                     "connected": state.connected,
-                    "load": state.connected,
                     "probeUrl": watched.probe_url if watched else None,
                     "wireguard": state.wireguard,
                 }

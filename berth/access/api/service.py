@@ -54,7 +54,6 @@ class AccessService:
                 "id": challenge.id,
                 "serverKey": challenge.server_key,
                 "nonce": challenge.nonce,
-                "expires": challenge.expires,
                 "expiresAt": challenge.expires,
             },
         }

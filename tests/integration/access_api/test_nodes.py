@@ -48,7 +48,9 @@ def nodes() -> Iterator[dict[str, Far]]:
 
 
 def offered(nodes: dict[str, Far], **changes: Any) -> list[dict[str, Any]]:
-    return [{"id": name, "probeUrl": one.url, "healthy": True, "connected": 0, **changes} for name, one in nodes.items()]
+    return [
+        {"id": name, "probeUrl": one.url, "healthy": True, "connected": 0, **changes} for name, one in nodes.items()
+    ]
 
 
 def test_the_nearest_of_three_and_after_its_death_the_second(nodes: dict[str, Far]) -> None:

@@ -149,12 +149,23 @@ def test_a_wallet_that_is_not_deployed_is_refused_by_name(world: World, service:
 def strict(world: World) -> Iterator[Service]:
     running = Service(
         world.variables(
-            RELAY_PER_MINUTE="2", REQUESTS_PER_MINUTE="40", SIGN_INS_PER_MINUTE="5", GATEWAY_ADDRESS="127.0.0.1"
+            RELAY_PER_MINUTE="2",
+            REQUESTS_PER_MINUTE="40",
+            SIGN_INS_PER_MINUTE="5",
+            GATEWAY_ADDRESS="127.0.0.1",
+            ORIGINS="https://vpn.example",
         ),
         free_port(),
     ).start()
     yield running
     running.stop()
+
+
+def test_under_tls_the_cookie_is_for_tls_alone(world: World, strict: Service) -> None:
+    wallet, headers = world.wallet(), {"Origin": "https://vpn.example"}
+    made = offer(strict, wallet.address, **headers)
+    answer = begin(strict, made["nonce"], wallet.sign_text(made["message"]), headers, transport="cookie")
+    assert "; Secure" in answer.headers["set-cookie"]
 
 
 def test_the_relay_has_a_rate_for_each_wallet(world: World, strict: Service) -> None:

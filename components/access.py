@@ -17,6 +17,7 @@ from berth.access.read import read_access_list
 from berth.chain.endpoint import Endpoint
 from components.base import Component
 from providers.access_list import AccessList, inputs_of
+from providers.chain import reader_of
 from providers.contract import Contract
 from providers.settings import AccessSettings, ChainSettings
 
@@ -71,7 +72,7 @@ class AccessControl(Component):
 
 def _read(args: AccessControlArgs, registry: str, pin: Path | None, preview: bool) -> tuple[List, str]:
     """The list, and a sentence on where it comes from."""
-    endpoint = Endpoint(args.chain.rpc_url, args.chain.chain_id)
+    endpoint = reader_of(args.chain)
     access = read_access_list(endpoint, registry, args.access.tunnel_subnet, at=args.chain.finality)
     said = f"access list of block {access.block.number} ({access.block.hash}): {_count(len(access.entries))}"
     if pin is not None and preview:

@@ -26,7 +26,7 @@ from berth.access.pin import difference
 from berth.access.read import read_access_list, require_not_older
 from berth.access.receipt import Receipt
 from berth.chain.endpoint import Endpoint
-from providers.chain import access_settings, chain_settings, endpoint_of
+from providers.chain import access_settings, chain_settings, reader_of
 from providers.settings import AccessSettings, ChainSettings
 
 _inputs = ("entries", "digest", "chainId", "registry")
@@ -48,7 +48,7 @@ class AccessListProvider(ResourceProvider):
         """Leaves the comparison to the engine, but shows no change that an endpoint which lags has made up."""
         digest = str(news.get("digest"))
         if digest.startswith("sha256:") and digest != olds.get("digest"):
-            endpoint = endpoint_of(self._chain)
+            endpoint = reader_of(self._chain)
             _require_not_older(endpoint, endpoint.block(self._chain.finality), olds)
         return DiffResult()
 
@@ -63,7 +63,7 @@ class AccessListProvider(ResourceProvider):
         """Nothing: passes stay on the chain, and peers go with their nodes."""
 
     def _confirm(self, props: Mapping[str, Any], olds: Mapping[str, Any]) -> dict[str, Any]:
-        endpoint = endpoint_of(self._chain)
+        endpoint = reader_of(self._chain)
         current = read_access_list(endpoint, props["registry"], self._access.tunnel_subnet, at=self._chain.finality)
         _require_not_older(endpoint, current.block, olds)
         if current.digest != props["digest"]:

@@ -19,8 +19,18 @@ def access_settings(request: ConfigureRequest) -> AccessSettings:
 
 
 def endpoint_of(settings: ChainSettings) -> Endpoint:
-    """The chain, to be called from this machine."""
+    """The chain, to be called from this machine: what is sent is the same wherever it is sent."""
     return Endpoint(settings.rpc_url, settings.chain_id)
+
+
+def reader_of(settings: ChainSettings) -> Endpoint:
+    """The chain, to read who has access: from as many endpoints as have to agree."""
+    urls = tuple(dict.fromkeys((settings.rpc_url, *settings.rpc_urls)))
+    if len(urls) == 1:
+        return endpoint_of(settings)
+    from berth.chain.quorum import Quorum
+
+    return Quorum([Endpoint(url, settings.chain_id) for url in urls], min(settings.quorum, len(urls)))
 
 
 def deployer_key(settings: ChainSettings) -> str:

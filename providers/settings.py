@@ -66,11 +66,11 @@ class ChainSettings(Section):
     node_rpc_url: Url = ""
     """As the containers reach the chain."""
     rpc_urls: Annotated[tuple[Url, ...], Allowed("a list of http:// or https:// URLs")] = ()
-    """More endpoints of the same chain, as containers reach them: asked where another fails, and for `quorum`."""
+    """More endpoints of the same chain, for this machine and the containers: where another fails, and for `quorum`."""
     ws_urls: Annotated[tuple[WsUrl, ...], Allowed("a list of ws:// or wss:// URLs")] = ()
     """Where nodes subscribe to new blocks; derived from the other URLs where absent, and polling is the fallback."""
     quorum: Annotated[int, Field(ge=1, le=16), Allowed("a whole number from 1 to 16")] = 1
-    """How many of a node's endpoints have to agree on what it reads."""
+    """How many endpoints have to agree on who has access."""
     finality: Finality = "latest"
     """Which block counts."""
     removal_finality: Finality | None = None

@@ -14,7 +14,7 @@ from engine.backend.errors import ConfigurationError, EngineError, StackNotFound
 from engine.backend.secrets import PassphraseManager
 from engine.backend.state import StateFile
 from engine.cli.flags import Command, Group, option, switch
-from engine.cli.session import Session, as_json, say, table
+from engine.cli.session import Session, as_json, say
 from engine.model import Snapshot, type_stack, unwrap
 
 _name = click.Argument(["name"], required=False)
@@ -29,9 +29,10 @@ def stack(session: Session, show_secrets: bool) -> None:
     managed = [resource for resource in snapshot.resources if not resource.is_provider]
     say(f"Current stack is {session.stack}:\n    Managed by {session.location.url}\n")
     say(f"Current stack resources ({len(managed)}):")
-    table(((resource.type, resource.name) for resource in managed), " " * 4)
+    for resource in managed:
+        say(f"    {resource.type}  {resource.name}")
     say()
-    _list(_outputs(snapshot, show_secrets))
+    _table(_outputs(snapshot, show_secrets))
 
 
 @stack.command(params=[_name, switch("--no-select", help="Leave the selection as it is.")])
@@ -87,8 +88,10 @@ def ls(session: Session, json: bool) -> None:
     if json:
         say(as_json(rows))
         return
-    shown = ((f"{r['name']}{'*' if r['current'] else ''}", r["lastUpdate"][:19], str(r["resourceCount"])) for r in rows)
-    table([("NAME", "LAST UPDATE", "RESOURCE COUNT"), *shown])
+    say(f"{'NAME':<24}{'LAST UPDATE':<30}RESOURCE COUNT")
+    for row in rows:
+        name = f"{row['name']}{'*' if row['current'] else ''}"
+        say(f"{name:<24}{str(row['lastUpdate'])[:19]:<30}{row['resourceCount']}")
 
 
 @stack.command(params=[click.Argument(["key"], required=False), _json, _show_secrets])
@@ -102,7 +105,7 @@ def output(session: Session, key: str | None, json: bool, show_secrets: bool) ->
     if json:
         say(as_json(shown))
     elif key is None:
-        _list(outputs)
+        _table(outputs)
     else:
         say(_text(shown))
 
@@ -201,9 +204,11 @@ def _outputs(snapshot: Snapshot, show_secrets: bool) -> dict[str, Any]:
     return shown
 
 
-def _list(outputs: dict[str, Any]) -> None:
+def _table(outputs: dict[str, Any]) -> None:
     say(f"Current stack outputs ({len(outputs)}):")
-    table(((name, _text(value)) for name, value in outputs.items()), " " * 4)
+    width = max((len(name) for name in outputs), default=0)
+    for name, value in outputs.items():
+        say(f"    {name:<{width}}  {_text(value)}")
 
 
 def _text(value: Any) -> str:

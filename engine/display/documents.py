@@ -9,7 +9,6 @@ from typing import Any, TextIO
 from engine import events
 from engine.backend import codec
 from engine.display.diff import worth_showing
-from engine.display.values import changes, items
 from engine.events import Event, Remediation, Step, StepDone, StepStarted, Violation
 from engine.model import PropertyMap, Resource
 
@@ -140,9 +139,11 @@ def _reasons(step: Step) -> list[str]:
 
 def _differing(step: Step) -> list[str]:
     """Names of the inputs that differ."""
-    if step.old is None or step.new is None or step.op == "same":
+    old, new = step.old, step.new
+    if old is None or new is None or step.op == "same":
         return []
-    return list(changes(items(step.old.inputs), items(step.new.inputs)))
+    keys = sorted(old.inputs.keys() | new.inputs.keys())
+    return [key for key in keys if not key.startswith("__") and old.inputs.get(key) != new.inputs.get(key)]
 
 
 def _detailed(step: Step, kind: str) -> dict[str, Any] | None:

@@ -125,6 +125,24 @@ def test_the_list_is_confirmed_or_has_moved(chain: Anvil, endpoint: Endpoint, co
         provider.update("access-list", outputs, declared)
 
 
+def test_the_list_is_read_from_as_many_endpoints_as_have_to_agree(chain: Anvil, contracts: Contracts) -> None:
+    nobody = "http://127.0.0.1:9"
+    another = chain.url.replace("127.0.0.1", "localhost")
+    for settings, fails in (
+        ({"rpcUrl": nobody, "rpcUrls": [chain.url]}, False),
+        ({"rpcUrl": chain.url, "rpcUrls": [nobody], "quorum": 2}, True),
+        ({"rpcUrl": chain.url, "rpcUrls": [nobody, another], "quorum": 2}, False),
+    ):
+        provider = configured(AccessListProvider(), settings)
+        found = read_access_list(chain.endpoint(), contracts.key_registry, IPv4Network("10.77.0.0/16"))
+        declared = inputs_of(found)
+        if fails:
+            with pytest.raises(ChainUnreachable):
+                provider.create(declared)
+        else:
+            assert (provider.create(declared).outs or {})["digest"] == declared["digest"]
+
+
 def test_an_endpoint_that_lags_is_refused_in_preview_and_update(
     chain: Anvil, endpoint: Endpoint, contracts: Contracts
 ) -> None:

@@ -111,10 +111,10 @@ class Location:
         return home / "workspaces" / f"{self.project.name}-{digest}-workspace.json"
 
     def _settings(self) -> dict[str, Any]:
-        if not self._workspace.exists():
-            return {}
         try:
             data = json.loads(self._workspace.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
         except (ValueError, OSError) as error:
             raise EngineError(
                 f"cannot read {self._workspace} ({error}): select the stack again after removing it"

@@ -10,7 +10,7 @@ import click
 from engine.backend.errors import ConfigurationError
 from engine.backend.project import Path_, StackConfig, as_text, has_secure, open_secure, parse_path
 from engine.cli.flags import Group, switch
-from engine.cli.session import Session, as_json, say
+from engine.cli.session import Session, as_json, say, table
 
 _json = switch("--json", "-j", help="As JSON.")
 _path = switch("--path", help="The key is a path: a.b[0].")
@@ -26,10 +26,8 @@ def config(session: Session, json: bool, show_secrets: bool) -> None:
     if json:
         say(as_json({key: _entry(session, value, show_secrets) for key, value in values}))
         return
-    shown = {key.removeprefix(f"{session.project.name}:"): _text(session, value, show_secrets) for key, value in values}
-    width = max((len(key) for key in shown), default=3)
-    for key, text in {"KEY": "VALUE", **shown}.items():
-        say(f"{key:<{width}}  {text}")
+    prefix = f"{session.project.name}:"
+    table([("KEY", "VALUE"), *((key.removeprefix(prefix), _text(session, v, show_secrets)) for key, v in values)])
 
 
 @config.command(params=[_key, _path, _json])

@@ -6,7 +6,7 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +137,11 @@ def say(text: str = "", *, error: bool = False) -> None:
 def as_json(value: Any, indent: int = 2) -> str:
     """A document for other programs."""
     return json.dumps(value, indent=indent, ensure_ascii=False)
+
+
+def table(rows: Iterable[tuple[str, ...]], indent: str = "") -> None:
+    """Rows in columns as wide as they need."""
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        say(indent + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -14,7 +14,7 @@ from engine.backend.errors import ConfigurationError, EngineError, StackNotFound
 from engine.backend.secrets import PassphraseManager
 from engine.backend.state import StateFile
 from engine.cli.flags import Command, Group, option, switch
-from engine.cli.session import Session, as_json, say
+from engine.cli.session import Session, as_json, say, table
 from engine.model import Snapshot, type_stack, unwrap
 
 _name = click.Argument(["name"], required=False)
@@ -29,10 +29,9 @@ def stack(session: Session, show_secrets: bool) -> None:
     managed = [resource for resource in snapshot.resources if not resource.is_provider]
     say(f"Current stack is {session.stack}:\n    Managed by {session.location.url}\n")
     say(f"Current stack resources ({len(managed)}):")
-    for resource in managed:
-        say(f"    {resource.type}  {resource.name}")
+    table(((resource.type, resource.name) for resource in managed), " " * 4)
     say()
-    _table(_outputs(snapshot, show_secrets))
+    _list(_outputs(snapshot, show_secrets))
 
 
 @stack.command(params=[_name, switch("--no-select", help="Leave the selection as it is.")])
@@ -88,10 +87,8 @@ def ls(session: Session, json: bool) -> None:
     if json:
         say(as_json(rows))
         return
-    say(f"{'NAME':<24}{'LAST UPDATE':<30}RESOURCE COUNT")
-    for row in rows:
-        name = f"{row['name']}{'*' if row['current'] else ''}"
-        say(f"{name:<24}{str(row['lastUpdate'])[:19]:<30}{row['resourceCount']}")
+    shown = ((f"{r['name']}{'*' if r['current'] else ''}", r["lastUpdate"][:19], str(r["resourceCount"])) for r in rows)
+    table([("NAME", "LAST UPDATE", "RESOURCE COUNT"), *shown])
 
 
 @stack.command(params=[click.Argument(["key"], required=False), _json, _show_secrets])
@@ -105,7 +102,7 @@ def output(session: Session, key: str | None, json: bool, show_secrets: bool) ->
     if json:
         say(as_json(shown))
     elif key is None:
-        _table(outputs)
+        _list(outputs)
     else:
         say(_text(shown))
 
@@ -204,11 +201,9 @@ def _outputs(snapshot: Snapshot, show_secrets: bool) -> dict[str, Any]:
     return shown
 
 
-def _table(outputs: dict[str, Any]) -> None:
+def _list(outputs: dict[str, Any]) -> None:
     say(f"Current stack outputs ({len(outputs)}):")
-    width = max((len(name) for name in outputs), default=0)
-    for name, value in outputs.items():
-        say(f"    {name:<{width}}  {_text(value)}")
+    table(((name, _text(value)) for name, value in outputs.items()), " " * 4)
 
 
 def _text(value: Any) -> str:

@@ -122,10 +122,6 @@ class Board:
                 self.root = urn
         return row
 
-    @property
-    def problems(self) -> int:
-        return sum(1 for row in self.rows.values() if row.state == "failed")
-
     def ordered(self) -> list[tuple[str, Row]]:
         """(branch, row) in tree order: those that change, and their ancestors; ``branch`` is drawn before the type."""
         wanted: set[str] = set()

@@ -9,6 +9,7 @@ from typing import Any, TextIO
 from engine import events
 from engine.backend import codec
 from engine.display.diff import worth_showing
+from engine.display.values import changes, items
 from engine.events import Event, Remediation, Step, StepDone, StepStarted, Violation
 from engine.model import PropertyMap, Resource
 
@@ -139,11 +140,9 @@ def _reasons(step: Step) -> list[str]:
 
 def _differing(step: Step) -> list[str]:
     """Names of the inputs that differ."""
-    old, new = step.old, step.new
-    if old is None or new is None or step.op == "same":
+    if step.old is None or step.new is None or step.op == "same":
         return []
-    keys = sorted(old.inputs.keys() | new.inputs.keys())
-    return [key for key in keys if not key.startswith("__") and old.inputs.get(key) != new.inputs.get(key)]
+    return list(changes(items(step.old.inputs), items(step.new.inputs)))
 
 
 def _detailed(step: Step, kind: str) -> dict[str, Any] | None:

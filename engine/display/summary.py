@@ -51,9 +51,9 @@ def _counts(board: Board, changes: dict[str, int]) -> Iterator[str]:
         pieces.append(f"{same} unchanged")
     if pieces:
         yield f"    {'. '.join(pieces)}"
-    if board.problems:
-        yield f"    {paint(f'{board.problems} errored', 'red')}"
-    if not shown and not pieces and not board.problems:
+    if failed := sum(row.state == "failed" for row in board.rows.values()):
+        yield f"    {paint(f'{failed} errored', 'red')}"
+    if not (shown or pieces or failed):
         yield "    no resources"
 
 

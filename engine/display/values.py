@@ -104,19 +104,20 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], depth: int) -> I
             yield from difference(old[key], new[key], depth, key)
 
 
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
+    """The sign of each key that is not the same in both."""
+    keys = sorted(key for key in old.keys() | new.keys() if key not in old or key not in new or old[key] != new[key])
+    return {key: "+" if key not in old else "-" if key not in new else "~" for key in keys}
+
+
 def changed_keys(step: StepStarted | StepDone) -> str:
     """``[diff: ~entries,+key]`` for an update or a replacement; empty otherwise."""
     if step.old is None or step.new is None or step.op in ("same", "create", "delete", "read"):
         return ""
-    before, after = _compared(step)
-    keys = {
-        key: "+" if key not in before else "-" if key not in after else "~"
-        for key in before.keys() | after.keys()
-        if key not in before or key not in after or before[key] != after[key]
-    }
+    keys = changes(*_compared(step))
     for path, kind in (step.detailed or {}).items():
         keys.setdefault(top(path), sign_of(kind) if top(path) == path else "~")
-    shown = ",".join(f"{keys[key]}{key}" for key in sorted(keys) if not key.startswith("__"))
+    shown = ",".join(f"{sign}{key}" for key, sign in sorted(keys.items()) if not key.startswith("__"))
     return f"[diff: {shown}]" if shown else ""
 
 

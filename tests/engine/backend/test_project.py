@@ -83,6 +83,15 @@ def test_setting_a_value(config: StackConfig, path: Path_, value: Any, old: str 
     assert StackConfig(config.project, "dev").get(path) == value
 
 
+def test_true_is_not_one_and_nothing_else_is_touched(config: StackConfig) -> None:
+    config.set(["berth:network", "count"], 1)
+    before = config.path.read_text(encoding="utf-8")
+    config.set(["berth:network", "count"], True)
+    assert config.path.read_text(encoding="utf-8") == before.replace("count: 1\n", "count: true\n")
+    config.set(["berth:network", "count"], True)
+    assert config.path.read_text(encoding="utf-8") == before.replace("count: 1\n", "count: true\n")
+
+
 def test_removing_values_down_to_none(config: StackConfig) -> None:
     config.remove(["berth:network", "inside"])
     assert "# where clients are" in config.path.read_text(encoding="utf-8")

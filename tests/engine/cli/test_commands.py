@@ -43,6 +43,14 @@ def test_version_says_which_engine_and_loads_nothing_heavy(empty: Pulumi) -> Non
     assert done.stdout.splitlines()[1] == "[]"
 
 
+def test_alone_it_says_what_there_is(empty: Pulumi) -> None:
+    text = empty.ok()
+    assert "Usage: pulumi [OPTIONS] COMMAND" in text
+    assert [line.split()[0] for line in text.split("Commands:\n")[1].splitlines()] == [
+        "cancel", "config", "destroy", "preview", "refresh", "stack", "up", "version",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("args", "code", "message"),
     [

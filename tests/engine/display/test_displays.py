@@ -247,6 +247,18 @@ def test_a_refresh_shows_what_it_found() -> None:
     assert json.loads(told(events, json=True))["steps"][0]["op"] == "update"
 
 
+def test_a_refresh_and_an_update_of_one_resource_are_two_steps_of_a_preview() -> None:
+    old = Resource("urn:pulumi:dev::p::a:b:C::n", "a:b:C", True, id="1", inputs={"a": 1}, outputs={"a": 1})
+    drifted, new = replace(old, outputs={"a": 2}), replace(old, inputs={"a": 3})
+    events: list[Event] = [
+        StepDone(old.urn, "update", old, drifted, 0.2, refreshed=True),
+        StepStarted(old.urn, "update", drifted, new),
+        StepDone(old.urn, "update", drifted, new, 0.2),
+    ]
+    steps = json.loads(told(events, json=True))["steps"]
+    assert [step["newState"]["inputs"] for step in steps] == [{"a": 1}, {"a": 3}]
+
+
 def test_progress_is_told_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("engine.display.plain.time.monotonic", lambda: now)

@@ -40,7 +40,7 @@ def chromium(daemon: docker.DockerClient, image: str, downloads: Path) -> Iterat
     try:
         _await(port, container)
         with sync_playwright() as playwright:
-            browser = playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{port}")
+            browser = playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{port}", timeout=90_000)
             for made in downloads.iterdir():  # Playwright's folder for downloads, its owner's alone
                 made.chmod(0o777)
             yield browser

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import tempfile
@@ -13,7 +14,7 @@ from typing import Any
 
 import docker
 import pytest
-from docker.errors import DockerException
+from docker.errors import DockerException, ImageNotFound
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 
 from berth.access.client.wallet import Wallet
@@ -54,11 +55,13 @@ def build(daemon: docker.DockerClient) -> Iterator[Callable[[str, str, str], str
 
     yield run
     for tag in made:
-        daemon.images.remove(tag, force=True)
+        with contextlib.suppress(ImageNotFound):
+            daemon.images.remove(tag, force=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(daemon: docker.DockerClient, build: Callable[[str, str, str], str]) -> Iterator[Browser]:
+    """A new one for each module: Playwright keeps an event loop in this thread, which others must not meet."""
     image = build("berth/chromium:test", "tests/browser", "tests/browser/Dockerfile")
     # Playwright names the folder for downloads, below its own TMPDIR: both sides have to see it.
     with tempfile.TemporaryDirectory(prefix="berth-browser-") as folder, pytest.MonkeyPatch.context() as patch:
@@ -121,6 +124,12 @@ class Visit:
     requests: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
 
+    def watch(self) -> None:
+        """Takes down everything from here on."""
+        self.page.on("request", lambda request: self.requests.append(_told(request)))
+        self.page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
     def sign_in(self) -> None:
         self.page.get_by_role("button", name="Test wallet").click()
         self.page.get_by_role("heading", name="Add a device").wait_for()
@@ -149,9 +158,7 @@ def visitor(browser: Browser, site: Site) -> Iterator[Visitor]:
             own.put_into(context)
         page = context.new_page()
         made = Visit(page, own)
-        page.on("request", lambda request: made.requests.append(_told(request)))
-        page.on("console", lambda said: made.complaints.append(said.text) if said.type == "error" else None)
-        page.on("pageerror", lambda error: made.complaints.append(str(error)))
+        made.watch()
         page.goto((url or site.url) + path)
         return made
 

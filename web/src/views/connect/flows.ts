@@ -65,7 +65,7 @@ export async function revokeDevice(signer: Signer, token: string): Promise<void>
  * Waits until a node lets the device of this key in.  However long: the chain has it, so it will come.
  * Errors: Problem when the session has ended meanwhile; the signal's reason.
  */
-export async function arrival(client: Client, key: string, signal: AbortSignal, every = 700): Promise<Device> {
+export async function arrival(client: Client, key: string, signal: AbortSignal, every = 1_000): Promise<Device> {
   for (;;) {
     try {
       // oxlint-disable-next-line no-await-in-loop

@@ -9,7 +9,16 @@ import sys
 import bench
 from bench.harness import Measurement, progress, show
 
-_support = {"__main__", "harness", "peer_update_inside", "programs", "recorder", "wireguard_lab"}
+_support = {
+    "__main__",
+    "follow_lab",
+    "harness",
+    "mine_to_peer_inside",
+    "peer_update_inside",
+    "programs",
+    "recorder",
+    "wireguard_lab",
+}
 
 
 def names() -> list[str]:

@@ -292,6 +292,11 @@ class Agent:
             self._applied.release()
             return breaker.as_dict()
 
+    def settled(self, look: Callable[[], bool]) -> bool:
+        """What ``look`` finds while no change is under way."""
+        with self._lock:
+            return look()
+
     def repair(self, reason: str) -> None:
         """Interface, firewall and peers as they should be; what cannot be repaired is logged and fails the checks."""
         with self._lock:

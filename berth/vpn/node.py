@@ -147,7 +147,13 @@ class Node:
             watched=wanted,
         )
         self._healer = Healer([self._interface.verify, firewall.check], self._agent.repair, device)
-        self._auditor = Auditor(device, wanted, self._healer.repair)
+
+        def audited(reason: str) -> None:
+            # A list that is applied whole takes a while, and looks like somebody else's work until it is done.
+            if self._agent.settled(lambda: device.fingerprint() != wanted.snapshot()[1]):
+                self._healer.repair(reason)
+
+        self._auditor = Auditor(device, wanted, audited)
         wanted.poke = self._auditor.poke
         self._follower = self._make_follower(chain) if settings.auto_sync else None
         self._watch = None if settings.auto_sync else ChainWatch(settings.endpoints[0], settings.chain, self._counts)

@@ -42,7 +42,13 @@ class Gateway(Component):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("berth:platform:Gateway", name, opts)
-        front = Front(settings.url, settings.tls is not None, settings.api_per_minute, tuple(probe_urls))
+        front = Front(
+            url=settings.url,
+            tls=settings.tls is not None,
+            api_per_minute=settings.api_per_minute,
+            probe_urls=tuple(probe_urls),
+            proxy=network.router_address if settings.behind_proxy else "",
+        )
         files: dict[str, pulumi.Input[str]] = {**render(parts, pulumi.get_stack(), front)}
         if is_secret("chain"):
             files["haproxy.cfg"] = pulumi.Output.secret(files["haproxy.cfg"])  # it names the chain's URL

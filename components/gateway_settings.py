@@ -68,6 +68,8 @@ class GatewaySettings(Section):
     """Certificate and key. Browsers give wallets and key pairs to pages with TLS, or on localhost, only."""
     public_url: Url | None = None
     """What people open, and what their wallets name when they sign in; derived from the ports on loopback."""
+    behind_proxy: Annotated[bool, Allowed("true or false")] = False
+    """Whether a proxy on this host comes before it, whose `X-Forwarded-For` says who asks."""
     api_per_minute: Annotated[int, Field(ge=10, le=100_000), Allowed("a whole number from 10 to 100000")] = 300
     """How many calls of the access API one address may make in a minute."""
 
@@ -100,6 +102,11 @@ class GatewaySettings(Section):
                     f"publicUrl is {self.public_url}: it must be https://, because browsers give wallets and key pairs "
                     "to pages with TLS, or on localhost, only"
                 )
+        if self.behind_proxy and (self.public_url is None or not IPv4Address(self.bind).is_loopback):
+            raise ValueError(
+                "behindProxy is true: then bind must be 127.0.0.1, so that only the proxy gets there, and publicUrl "
+                "what people open"
+            )
         if IPv4Address(self.bind).is_loopback:
             return self
         if self.tls is None:

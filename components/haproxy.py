@@ -42,13 +42,15 @@ class Front:
     """How the gateway is reached.
 
     ``url``: what people open; ``tls``: whether it ends TLS itself; ``api_per_minute``: calls of the API that one
-    address may make; ``probe_urls``: what the page asks to measure the way to each node.
+    address may make; ``probe_urls``: what the page asks to measure the way to each node; ``proxy``: the address that
+    a proxy before it has, if there is one.
     """
 
     url: str
     tls: bool = False
     api_per_minute: int = 300
     probe_urls: tuple[str, ...] = ()
+    proxy: str = ""
 
     @property
     def scheme(self) -> str:
@@ -84,6 +86,7 @@ def render(parts: Sequence[Part], stack: str, front: Front) -> dict[str, str]:
         "secure": _secure(front),
         "headers": _headers(front),
         "scheme": front.scheme,
+        "proxied": _proxied(front),
         "states": _states(parts),
         "busy": problem(429, "Too many requests", "This address asks too often: wait a minute."),
         "nowhere": problem(404, "Not found", "There is no such API."),
@@ -116,6 +119,13 @@ def _secure(front: Front) -> str:
         "    bind :8443 ssl crt /run/berth/tls.pem alpn h2,http/1.1\n"
         f"    http-request redirect prefix {front.url.rstrip('/')} code 308 unless {{ ssl_fc }} or {{ path /health }}"
     )
+
+
+def _proxied(front: Front) -> str:
+    """A proxy before the gateway says for whom it asks; the last address is its own word, those before are its callers'."""
+    if not front.proxy:
+        return ""
+    return f"    http-request set-src req.hdr(X-Forwarded-For,-1) if {{ src {front.proxy} }}"
 
 
 def _headers(front: Front) -> str:

@@ -13,6 +13,7 @@ from components.settings import NetworkSettings
 
 # Host numbers of what must be known by address.  Docker hands out addresses from the upper half of each
 # subnet only, so that whoever starts first never takes one of these.
+_router_host: Final = 1
 _gateway_host: Final = 10
 _access_host: Final = 11
 
@@ -24,6 +25,8 @@ class Network(Component):
     edge: docker.Network
     gateway_address: str
     """The gateway's fixed address inside: peers reach the members' page there."""
+    router_address: str
+    """This host's, as containers inside see it."""
     access_address: str
     """The access API's: nodes answer it, and not everybody inside."""
 
@@ -32,6 +35,7 @@ class Network(Component):
         self.inside = self._bridge("inside", settings.inside_subnet)
         self.edge = self._bridge("edge", settings.edge_subnet)
         self.gateway_address = str(settings.inside_subnet[_gateway_host])
+        self.router_address = str(settings.inside_subnet[_router_host])
         self.access_address = str(settings.inside_subnet[_access_host])
         self.register_outputs({"inside": self.inside.name, "edge": self.edge.name})
 
@@ -51,7 +55,7 @@ class Network(Component):
         )
 
     def _bridge(self, name: str, subnet: IPv4Network) -> docker.Network:
-        router: IPv4Address = subnet[1]
+        router: IPv4Address = subnet[_router_host]
         upper_half = list(subnet.subnets(prefixlen_diff=1))[1]
         labels = self.labels(docker.Network, name)
         return docker.Network(

@@ -108,9 +108,12 @@ def access_part(port: int) -> Part:
         check=("option httpchk", "http-check send meth GET uri /health ver HTTP/1.1 hdr Host access"),
         servers=(Server(access, f"{access}:{port}"),),
         required=False,
-        lines=tuple(
-            f"http-error status {status} content-type application/problem+json string '{away}'"
-            for status in (502, 503, 504)
+        lines=(
+            "timeout server 90s",  # the relay waits for a block
+            *(
+                f"http-error status {status} content-type application/problem+json string '{away}'"
+                for status in (502, 503, 504)
+            ),
         ),
     )
 

@@ -195,7 +195,7 @@ class WireGuardNode(Component):
         return self.container(
             node.name,
             image=self.node_image,
-            limits=Limits(memory=512),
+            limits=Limits(memory=node.memory),
             networks=[args.network.attach_inside(), args.network.attach_edge()],
             envs=self._environment(args),
             files={"control-token": self.control_token, "account-key": account_key},

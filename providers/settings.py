@@ -137,6 +137,8 @@ class NodeSettings(Section):
     """A label that the Connect page shows."""
     probe_url: Url | None = None
     """What browsers ask to measure the way to the node; the gateway's `/nodes/<name>/ping` where absent."""
+    memory: Annotated[int, Field(ge=128, le=1_048_576), Allowed("MiB, a whole number from 128")] = 1024
+    """What its container may use: 128 MiB and some 60 KiB for each peer, where WireGuard does not run in the kernel."""
     account_key: PrivateKey | None = None
     """Secret: the account that announces the node in NodeRegistry; made by the stack where absent."""
 

@@ -156,6 +156,14 @@ def test_what_callers_say_of_themselves_goes_before_the_gateway_says_it() -> Non
         assert gone < lines.index("http-request set-header X-Forwarded-For %[src]")
 
 
+def test_only_a_proxy_on_this_host_may_say_for_whom_it_asks() -> None:
+    front = Front("https://vpn.example.org/", proxy="172.30.10.1")
+    lines = frontend(render(parts(), "dev", front)["haproxy.cfg"], "public")
+    believed = lines.index("http-request set-src req.hdr(X-Forwarded-For,-1) if { src 172.30.10.1 }")
+    assert believed < lines.index("http-request del-header X-Forwarded- -m beg")
+    assert "set-src" not in render(parts(), "dev")["haproxy.cfg"]
+
+
 def test_each_path_leads_to_its_part() -> None:
     config = render(parts(2), "dev")["haproxy.cfg"]
     routes = [line for line in frontend(config, "public") if line.startswith(("use_backend", "default_backend"))]

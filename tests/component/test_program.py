@@ -275,7 +275,7 @@ def test_what_the_settings_say_of_chain_and_tunnel_reaches_the_nodes() -> None:
     key = "0x" + "7" * 64
     chain = {"mode": "external", "chainId": 8453, "rpcUrls": ["https://a", "https://b"], "wsUrls": ["wss://a"]}
     chain |= {"quorum": 2, "finality": "finalized", "removalFinality": "latest"}
-    node = {"name": "node-1", "accountKey": key, "endpoint": "vpn.example.org:51820"}
+    node = {"name": "node-1", "accountKey": key, "endpoint": "vpn.example.org:51820", "memory": 2048}
     access = {"owner": "0x" + "1" * 40, "mode": "on-up", "tunnelSubnet6": "fd77::/64", "mtu": 1380, "nodes": [node]}
     config = {**stack_config("prod"), "berth:chain": json.dumps(chain), "berth:access": json.dumps(access)}
     node_1 = declare(run_program, "prod", config).named(container, "node-1")
@@ -293,6 +293,7 @@ def test_what_the_settings_say_of_chain_and_tunnel_reaches_the_nodes() -> None:
         "ENDPOINT": "vpn.example.org:51820",
     }
     assert {name: given.get(name) for name in expected} == expected
+    assert node_1.inputs["memory"] == 2048
     assert node_1.inputs["sysctls"]["net.ipv6.conf.all.disable_ipv6"] == "0"
     for path, value in _leaves(node_1.inputs):
         assert key not in str(value), path

@@ -304,6 +304,24 @@ def test_with_a_certificate_everything_leads_to_tls(secure: Stack) -> None:
         assert seen["x-forwarded-proto"] == "https"
 
 
+@pytest.fixture(scope="module")
+def proxied(lab: Lab, images: Callable[[str], str], dev: Recorder, stack: Stack) -> Iterator[Stack]:
+    """A third gateway before the same parts, behind a proxy on this host."""
+    front = Front("https://vpn.example.org/", proxy=lab.network_gateway)
+    files = render([access_part(8080), web_part(8080)], "dev", front)
+    gateway = lab.start(dev.named(container, "gateway"), images("gateway"), files=files)
+    made = Stack(lab, gateway, stack.parts)
+    made.expect(200, "ok", set(), 20)
+    yield made
+    lab.remove(gateway)
+
+
+def test_a_proxy_says_for_whom_it_asks(proxied: Stack) -> None:
+    said = {"X-Forwarded-For": "203.0.113.9, 198.51.100.7", "X-Forwarded-Proto": "http"}
+    seen = {name.lower(): value for name, value in proxied.get("/api/access/x", headers=said).json()["headers"].items()}
+    assert (seen["x-forwarded-for"], seen["x-forwarded-proto"]) == ("198.51.100.7", "https")
+
+
 def test_old_tls_is_refused(secure: Stack) -> None:
     address = secure.lab.address(secure.gateway)
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

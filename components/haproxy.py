@@ -122,7 +122,7 @@ def _secure(front: Front) -> str:
 
 
 def _proxied(front: Front) -> str:
-    """A proxy before the gateway says for whom it asks; the last address is its own word, those before are its callers'."""
+    """A proxy before the gateway says for whom it asks: by the last address, those before it are its callers' words."""
     if not front.proxy:
         return ""
     return f"    http-request set-src req.hdr(X-Forwarded-For,-1) if {{ src {front.proxy} }}"

@@ -180,7 +180,7 @@ class World:
         return client
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def world() -> Iterator[World]:
     if not anvil.binary.exists():
         pytest.skip("Anvil is not installed (`npm ci` in contracts/ installs it)")
@@ -212,7 +212,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def service(world: World) -> Iterator[Service]:
     running = Service(world.variables(), free_port()).start()
     yield running

@@ -9,11 +9,14 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import chdir
+from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from berth.access.client.device import private_in
 from berth.access.client.wallet import Wallet
@@ -21,9 +24,19 @@ from berth.access.possession import public_of
 from berth.access.read import read_access_list
 from berth.chain import dev
 from berth.chain.anvil import accounts_key
+from berth.cli.__main__ import app
 from tests.integration.access_api.conftest import Service, World, root
 
 pytestmark = pytest.mark.chain
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended, and what it said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
 class Person:
@@ -35,15 +48,24 @@ class Person:
         self.key_file.write_text(wallet.key + "\n")
         self.key_file.chmod(0o600)
 
-    def berth(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        environment = {
-            "PATH": os.environ["PATH"], "PYTHONPATH": str(root), "BERTH_URL": self.service.url,
-            "BERTH_WALLET_KEY_FILE": str(self.key_file), "COLUMNS": "200", **variables,
-        }  # fmt: skip
-        return subprocess.run(
-            [sys.executable, "-m", "berth.cli", *arguments], cwd=self.folder, env=environment, text=True,
-            capture_output=True, stdin=subprocess.DEVNULL, timeout=60,
+    def berth(self, *arguments: str, **variables: str) -> Done:
+        """Here, in this process: importing all anew for each call would take longer than the call."""
+        given = {**self._environment(), **variables}
+        with chdir(self.folder):
+            result = CliRunner().invoke(app, list(arguments), env=given, catch_exceptions=False)
+        return Done(result.exit_code, result.stdout, result.stderr)
+
+    def process(self, *arguments: str) -> Done:
+        """In a process of its own, as a shell does."""
+        done = subprocess.run(
+            [sys.executable, "-m", "berth.cli", *arguments], cwd=self.folder, text=True, capture_output=True,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(root), **self._environment()}, timeout=120,
+            stdin=subprocess.DEVNULL,
         )  # fmt: skip
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def _environment(self) -> dict[str, str]:
+        return {"BERTH_URL": self.service.url, "BERTH_WALLET_KEY_FILE": str(self.key_file), "COLUMNS": "200"}
 
     def connect(self, *arguments: str, **variables: str) -> dict[str, Any]:
         done = self.berth("connect", "--no-wait", "--json", *arguments, **variables)
@@ -62,7 +84,9 @@ def person(world: World, service: Service, tmp_path: Path) -> Iterator[Person]:
 
 
 def test_from_a_wallet_to_a_configuration(world: World, person: Person) -> None:
-    told = person.connect()
+    done = person.process("connect", "--no-wait", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
     file = person.folder / "berth.conf"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert public_of(private_in(file)) == told["key"]

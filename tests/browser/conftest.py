@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tests.integration.access_api.conftest import Service, World, world
 __all__ = ["world"]
 expect.set_options(timeout=20_000)  # the API asks its nodes for their peers every 5 s, and machines are busy
 root = Path(__file__).resolve().parents[2]
+subnet, subnet6 = IPv4Network("10.77.0.0/16"), IPv6Network("fd77::/64")
 shots = os.environ.get("BERTH_SHOTS")
 """Where pictures of the page go, for people to look at; none are taken without it."""
 
@@ -103,7 +105,9 @@ class Site:
 @pytest.fixture(scope="module")
 def site(world: World, page_server: str) -> Iterator[Site]:
     front = Front(0, {})
-    service = Service(world.variables(PUBLIC_URL=front.url, CHAIN_NAME="berth test"), free_port()).start()
+    own = {"PUBLIC_URL": front.url, "CHAIN_NAME": "berth test"}
+    tunnel = {"TUNNEL_SUBNET": str(subnet), "TUNNEL_SUBNET6": str(subnet6)}
+    service = Service(world.variables(**own, **tunnel), free_port()).start()
     front.routes |= {
         "/": page_server,
         "/api/access/": service.url.removeprefix("http://"),

@@ -14,9 +14,9 @@ from playwright.sync_api import expect
 
 from berth.access.possession import public_of
 from berth.access.read import read_access_list
-from tests.browser.conftest import Site, Visit, Visitor, unexpected
+from berth.access.tunnel import Subnets
+from tests.browser.conftest import Site, Visit, Visitor, subnet, subnet6, unexpected
 from tests.browser.wallet import Refusal
-from tests.integration.access_api.test_joining import subnet
 
 pytestmark = [pytest.mark.docker, pytest.mark.chain]
 
@@ -68,11 +68,11 @@ def test_the_whole_story(visitor: Visitor, site: Site, tmp_path: Path) -> None:
     entry = read_access_list(site.world.endpoint, site.world.contracts.key_registry, subnet).by_token[token]
     private = X25519PrivateKey.from_private_bytes(b64decode(parsed["Interface"]["PrivateKey"]))
     assert (entry.owner, entry.key) == (wallet.address, public_of(private))
-    assert parsed["Interface"]["Address"] == f"{entry.address}/32"
+    assert parsed["Interface"]["Address"] == ", ".join(Subnets(subnet, subnet6).allowed(entry.address))
     assert dict(parsed["Peer"]) == {
         "PublicKey": site.world.node.stats["interfacePublicKey"],
         "Endpoint": "vpn.example:51820",
-        "AllowedIPs": "10.77.0.0/16",
+        "AllowedIPs": f"{subnet}, {subnet6}",
         "PersistentKeepalive": "25",
     }
 

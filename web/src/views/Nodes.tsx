@@ -48,7 +48,7 @@ function List(): ReactNode {
 
 function stateOf(node: VpnNode, latency: number | null | undefined): [Tone, string] {
   if (node.healthy === false) return ["bad", "Not well"];
-  if (latency === undefined) return node.probeUrl ? ["warn", "Measuring"] : ["plain", "Not measured"];
+  if (latency === undefined) return node.probeUrl ? ["plain", "Measuring"] : ["plain", "Not measured"];
   return latency === null ? ["bad", "No answer"] : ["good", "Up"];
 }
 

@@ -3,6 +3,6 @@
 ``terminal``  tables and notes for people, JSON for programs, exit statuses
 ``stack``     what a deployed stack says of itself
 ``control``   a node's control API
-``access``    ``berth access status | approve | verify``
+``access``    ``berth access status | approve | list | verify``
 ``connect``   ``berth connect``
 """

@@ -36,6 +36,8 @@ UrlOption = Annotated[
     ),
 ]
 NodesArgument = Annotated[list[str] | None, typer.Argument(metavar="[NODE]...", help="Only these nodes.")]
+RpcOption = Annotated[str, typer.Option(help="Chain to ask, in place of the stack's.")]
+SubnetOption = Annotated[str, typer.Option(help="Tunnel subnet, in place of the stack's.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object in place of a table.")]
 
 
@@ -117,6 +119,37 @@ def approve(
         raise typer.Exit(refused)
 
 
+@app.command("list")
+@ending
+def show_list(
+    stack_name: StackOption = "dev",
+    rpc_url: RpcOption = "",
+    registry: Annotated[str, typer.Option(help="KeyRegistry, in place of the stack's.")] = "",
+    subnet: SubnetOption = "",
+    chain_id: Annotated[int, typer.Option(help="Id of the chain, in place of the stack's.")] = 0,
+    block: Annotated[int | None, typer.Option(min=0, help="Number of the block; the newest where not given.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Who may be a peer, as the chain says at one block. With --json, a list that `verify --list` takes."""
+    told = {} if rpc_url and registry and subnet and chain_id else stack.outputs(stack_name)
+    endpoint = Endpoint(
+        rpc_url or stack.output(told, "rpcUrl", stack_name), chain_id or stack.output(told, "chainId", stack_name)
+    )
+    endpoint.check_chain()
+    access = read_access_list(
+        endpoint,
+        registry or stack.output(told, "keyRegistry", stack_name),
+        _network(subnet or stack.output(told, "tunnelSubnet", stack_name)),
+        None if block is None else endpoint.block(block),
+    )
+    if as_json:
+        show_json(_list_form(access))
+        return
+    rows = [(entry.token, entry.owner, entry.address, entry.key) for entry in access.entries]
+    show_table(["pass", "holder", "address", "key"], rows, "no pass counts")
+    note(f"block {access.block.number}, digest {access.digest}")
+
+
 @app.command()
 @ending
 def verify(
@@ -128,10 +161,10 @@ def verify(
     ] = None,
     against: Annotated[
         Path | None,
-        typer.Option("--list", help="A list as a node keeps it (list.json); no chain is asked."),
+        typer.Option("--list", help="A list, as `berth access list --json` gives it; no chain is asked."),
     ] = None,
-    rpc_url: Annotated[str, typer.Option(help="Chain to ask, in place of the stack's.")] = "",
-    subnet: Annotated[str, typer.Option(help="Tunnel subnet, in place of the stack's.")] = "",
+    rpc_url: RpcOption = "",
+    subnet: SubnetOption = "",
     limit: Annotated[int, typer.Option(min=1, max=500, help="How many receipts of each node, the newest.")] = 5,
     as_json: JsonOption = False,
 ) -> None:
@@ -223,10 +256,7 @@ class _Lists:
             told = stack.outputs(self._stack)
             self._rpc_url = self._rpc_url or stack.output(told, "rpcUrl", self._stack)
             self._subnet = self._subnet or stack.output(told, "tunnelSubnet", self._stack)
-        try:
-            return self._rpc_url, IPv4Network(self._subnet)
-        except ValueError as error:
-            raise CommandError(f"--subnet: {error}", 2) from None
+        return self._rpc_url, _network(self._subnet)
 
 
 def _list_at(endpoint: Endpoint, receipt: Receipt, subnet: IPv4Network) -> AccessList:
@@ -255,6 +285,24 @@ def _check(receipt: Receipt, lists: _Lists) -> dict[str, Any]:
     return {**shown, "result": result, "problems": problems}
 
 
+def _network(text: str) -> IPv4Network:
+    try:
+        return IPv4Network(text)
+    except ValueError as error:
+        raise CommandError(f"--subnet: {error}", 2) from None
+
+
+def _list_form(access: AccessList) -> dict[str, Any]:
+    """A list as a file; a node's list.json has these members as well."""
+    return {
+        "chainId": access.chain_id,
+        "registry": access.registry,
+        "block": {"number": access.block.number, "hash": access.block.hash},
+        "digest": access.digest,
+        "entries": {str(entry.token): entry.as_inputs() for entry in access.entries},
+    }
+
+
 def _list_of(path: Path) -> AccessList:
     raw = _json_of(path)
     try:
@@ -265,7 +313,7 @@ def _list_of(path: Path) -> AccessList:
         removals = Block(int(later["number"]), str(later["hash"])) if later else None
         return AccessList(int(raw["chainId"]), str(raw["registry"]), block, tuple(entries), removals=removals)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CommandError(f"{path} is not a list as a node keeps it: {error!r}") from None
+        raise CommandError(f"{path} is not a list as `berth access list --json` gives it: {error!r}") from None
 
 
 def _json_of(path: Path) -> Any:

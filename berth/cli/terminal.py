@@ -7,6 +7,7 @@ error.  Exit statuses: 0 done, 1 refused or not as it should be, 2 wrong usage, 
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 refused: Final = 1
 no_answer: Final = 3
+_wide: Final = 1000  # columns
 statuses: Final = "Exit status: 0 done, 1 refused or not as it should be, 2 wrong usage, 3 no answer (try again)."
 
 
@@ -38,7 +40,10 @@ class CommandError(Exception):
 
 def out() -> Console:
     """For results.  Made when it is used, so that it writes where standard output is then."""
-    return Console(highlight=False, soft_wrap=True)
+    made = Console(highlight=False, soft_wrap=True)
+    if not made.is_terminal and "COLUMNS" not in os.environ:
+        made.width = _wide  # programs read lines, and no line is too long for them
+    return made
 
 
 def note(text: str) -> None:

@@ -17,6 +17,7 @@ from berth.access.receipt import Receipt
 from berth.chain.dev import fresh_public_key
 from berth.cli import stack
 from berth.cli.__main__ import app
+from berth.cli.access import _list_form
 
 token = "control token of a node"
 owner = "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045"
@@ -146,14 +147,8 @@ def test_without_a_question(node: Node) -> None:
 
 
 def list_file(folder: Path, access: AccessList = listed) -> Path:
-    raw = {
-        "chainId": access.chain_id,
-        "registry": access.registry,
-        "block": {"number": access.block.number, "hash": access.block.hash},
-        "entries": {str(entry.token): entry.as_inputs() for entry in access.entries},
-    }
     file = folder / "list.json"
-    file.write_text(json.dumps(raw))
+    file.write_text(json.dumps(_list_form(access)))
     return file
 
 

@@ -1,0 +1,277 @@
+"""Endpoints that lie, lag and die, commands that fail half-way: the peers are always the list of some block."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from berth.access.errors import ChainUnreachable, InconsistentList, OlderBlock
+from berth.chain.abi import selector
+from berth.chain.anvil import Anvil
+from berth.chain.dev import mine
+from berth.chain.endpoint import Endpoint, TimeLimits
+from berth.chain.errors import ChainError
+from berth.chain.quorum import Quorum
+from berth.chain.seed import Contracts, deploy
+from berth.vpn.errors import CommandFailed, VpnError
+from berth.vpn.follower import FollowRule
+from tests.integration.access.liar import Liar, liar
+from tests.integration.access.world import World
+
+pytestmark = [pytest.mark.chain, pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="module")
+def anvil() -> Iterator[Anvil]:
+    with Anvil("--slots-in-an-epoch", "1") as anvil:
+        yield anvil
+
+
+@pytest.fixture(scope="module")
+def contracts(anvil: Anvil) -> Contracts:
+    return deploy(anvil.endpoint())
+
+
+@pytest.fixture
+def liars(anvil: Anvil) -> Iterator[list[Liar]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(liar(anvil.url)) for _ in range(3)]
+
+
+@pytest.fixture
+def world(anvil: Anvil, contracts: Contracts, tmp_path: Path) -> Iterator[World]:
+    snapshot = anvil.endpoint().request("evm_snapshot")
+    made = World(anvil, contracts, tmp_path)
+    yield made
+    made.stop()
+    anvil.endpoint().request("evm_revert", snapshot)
+
+
+def quorum(liars: list[Liar], needed: int, report: Callable[[str], None] = lambda url: None) -> Quorum:
+    members = [Endpoint(one.url, 31337, TimeLimits(1, 2)) for one in liars]
+    return Quorum(members, needed, report)
+
+
+_peers_of = "0x" + selector("peersOf(uint256[])").hex()
+
+
+def forge(method: str, params: list[Any], result: Any) -> Any:
+    """An answer about nobody, with a checksum that is right: one endpoint alone is believed."""
+    empty = "0x" + "".join(f"{word:064x}" for word in (0x60, 0, 31337, 0))
+    return empty if method == "eth_call" and params[0]["data"].startswith(_peers_of) else result
+
+
+def hide_logs(method: str, params: list[Any], result: Any) -> Any:
+    return [] if method == "eth_getLogs" else result
+
+
+def stuck_at(number: int) -> Callable[[str, list[Any], Any], Any]:
+    """Its head does not move."""
+
+    def bend(method: str, params: list[Any], result: Any) -> Any:
+        if method == "eth_getBlockByNumber" and params[0] in ("latest", "safe", "finalized"):
+            return {**result, "number": hex(number), "hash": "0x" + "00" * 32}
+        return None if method == "eth_getBlockByNumber" and int(params[0], 16) > number else result
+
+    return bend
+
+
+@pytest.mark.parametrize("bend", [forge, hide_logs])
+def test_one_endpoint_of_three_that_lies_is_outvoted_and_named(world: World, liars: list[Liar], bend: Any) -> None:
+    blamed: list[str] = []
+    world.follow(chain=quorum(liars, 2, blamed.append), sockets=["", "", ""])
+    world.follower.step()
+    liars[0].bend = bend
+    for _ in range(3):
+        world.join()
+        world.follower.step()
+        assert world.peers == world.list().peers
+    assert set(blamed) <= {liars[0].url}
+    # The two that agree may have answered before the third was heard at all.
+    for liar_ in liars[1:]:
+        liar_.delay = 0.05
+    world.join()
+    world.follower.step()
+    assert world.peers == world.list().peers
+    assert set(blamed) == {liars[0].url}
+
+
+def test_one_that_lags_holds_nobody_up(world: World, liars: list[Liar]) -> None:
+    world.follow(chain=quorum(liars, 2), sockets=["", "", ""])
+    world.follower.step()
+    liars[2].bend = stuck_at(world.endpoint.block().number)
+    world.join()
+    world.follower.step()
+    assert world.peers == world.list().peers
+
+
+def test_two_that_lag_or_are_gone_leave_the_last_good_list(world: World, liars: list[Liar]) -> None:
+    world.follow(chain=quorum(liars, 2), sockets=["", "", ""])
+    world.join()
+    world.follower.step()
+    kept = world.peers
+    for one in liars[:2]:
+        one.gone = True
+    world.join()
+    with pytest.raises(ChainUnreachable, match="endpoints"):
+        world.follower.step()
+    assert world.peers == kept
+    liars[0].gone = False
+    world.follower.step()
+    assert world.peers == world.list().peers
+
+
+def test_two_that_tell_two_stories_are_no_quorum(world: World, liars: list[Liar]) -> None:
+    world.follow(chain=quorum(liars[:2], 2), sockets=["", ""])
+    world.follower.step()
+    kept = world.peers
+    liars[0].bend = hide_logs
+    world.join()
+    with pytest.raises(ChainUnreachable, match="agree on eth_getLogs"):
+        world.follower.step()
+    assert world.peers == kept
+
+
+def test_where_one_is_enough_the_next_is_asked(world: World, liars: list[Liar]) -> None:
+    world.follow(chain=quorum(liars, 1), sockets=["", "", ""])
+    world.join()
+    world.follower.step()
+    liars[0].gone = True
+    world.join()
+    world.follower.step()
+    assert world.peers == world.list().peers
+    assert world.chain.preferred.url == liars[1].url
+
+
+def test_an_endpoint_of_another_chain_is_refused(world: World, liars: list[Liar]) -> None:
+    liars[1].bend = lambda method, params, result: "0x1" if method == "eth_chainId" else result
+    world.follow(chain=quorum(liars, 2), sockets=["", "", ""])
+    with pytest.raises(ChainError, match="serves chain 1"):
+        world.follower.step()
+    assert world.peers == {}
+
+
+def test_an_older_head_never_overwrites_a_newer_list(world: World, liars: list[Liar]) -> None:
+    world.follow(chain=quorum(liars[:1], 1), sockets=[""])
+    world.join()
+    old = world.endpoint.header()
+    world.follower.step()
+    world.join()
+    world.follower.step()
+    kept = world.peers
+    with pytest.raises(OlderBlock):
+        world.follower.step(old)
+    assert world.peers == kept == world.list().peers
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["0x", "0x00", "0x" + "ff" * 128, "not hex", None, 7, ["0x"], {}],
+)
+def test_an_answer_that_is_none_changes_nothing(world: World, liars: list[Liar], answer: Any) -> None:
+    world.follow(chain=quorum(liars[:1], 1), sockets=[""])
+    world.join()
+    world.follower.step()
+    kept = world.peers
+    world.join()
+    liars[0].bend = lambda method, params, result: answer if method == "eth_call" else result
+    with pytest.raises((ChainError, VpnError)):
+        world.follower.step()
+    assert world.peers == kept
+    liars[0].bend = lambda method, params, result: [answer] if method == "eth_getLogs" else result
+    mine(world.endpoint)
+    with pytest.raises((ChainError, VpnError, InconsistentList)):
+        world.follower.step()
+    assert world.peers == kept
+    liars[0].bend = lambda method, params, result: result
+    world.follower.step()
+    assert world.peers == world.list().peers
+
+
+# ---------------------------------------------------------------- campaigns
+
+
+class Mishaps:
+    """Fails one command in so many, before or after it did its work, or has it do only half."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self.chance, self.on = chance, False
+
+    def __call__(self, command: list[str]) -> None:
+        if self.on and self.chance.random() < 0.15:
+            raise CommandFailed("injected")
+
+
+def campaign(world: World, liars: list[Liar], seed: int, steps: int) -> None:
+    """Members come and go, blocks are taken back, endpoints and commands fail; after each step the peers are those of
+    the list that is applied, and that is the list of a block, no older than the one before unless it left the chain."""
+    chance = random.Random(seed)
+    world.follow(FollowRule(), chain=quorum(liars[:1], 1), sockets=[""])
+    mishaps = Mishaps(chance)
+    world.wg.before = mishaps
+    applied: dict[str, dict[str, str]] = {}
+    newest = failed = 0
+    alive: list[int] = []
+    for _ in range(steps):
+        what = chance.choices(["join", "sell", "mine", "reorg", "die"], [6, 4, 3, 2, 1])[0]
+        forked = False
+        if what == "join" or not alive:
+            alive.append(world.join())
+        elif what == "sell":
+            token = alive.pop(chance.randrange(len(alive)))
+            if token in world.list().by_token:
+                world.sell(token)
+        elif what == "mine":
+            mine(world.endpoint, chance.randint(1, 80))
+        elif what == "reorg":
+            depth = chance.randint(1, 20)
+            if world.endpoint.block().number > depth + 12:
+                world.endpoint.request("anvil_reorg", depth, [])
+                mine(world.endpoint)
+                forked = True
+        else:
+            # The agent dies, and another one comes back on its volume; the interface is gone with it.
+            world.store.close()
+            world.wg.peers.clear()
+            mishaps.on = False
+            world.follow(FollowRule(), chain=quorum(liars[:1], 1), sockets=[""])
+            world.wg.before = mishaps
+        head = world.list()
+        applied[head.digest] = head.peers
+        mishaps.on = True
+        liars[0].gone = chance.random() < 0.15
+        try:
+            world.follower.step()
+        except (ChainError, VpnError):
+            failed += 1
+        mishaps.on, liars[0].gone = False, False
+        shown = world.agent.applied
+        assert shown is None or shown["digest"] in applied, "the list of no block"
+        wanted = applied[shown["digest"]] if shown else {}
+        if world.peers != wanted:
+            # Neither the change nor the way back took effect: the audit finds it, and it is mended.
+            world.agent.repair("test")
+        assert world.peers == wanted
+        if shown is None:
+            continue
+        assert forked or shown["block"]["number"] >= newest or what == "reorg"
+        newest = shown["block"]["number"]
+    world.follower.step()
+    assert world.peers == world.list().peers
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_short_campaign(world: World, liars: list[Liar], seed: int) -> None:
+    campaign(world, liars, seed, 20)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(100, 300))
+def test_two_hundred_campaigns(world: World, liars: list[Liar], seed: int) -> None:
+    campaign(world, liars, seed, 25)

@@ -15,7 +15,7 @@ from berth.vpn.reconcile import Peers
 from berth.vpn.wireguard import Peer
 
 connected_within: Final = 180  # seconds since the last handshake: sessions are renewed every two minutes, or end
-_every: Final = 15.0
+_every: Final = 60.0  # each look holds WireGuard up a little where there are thousands of peers
 _fresh: Final = 2.0  # seconds: who asks more often gets the same answer
 
 
@@ -30,7 +30,7 @@ class Seen:
 
 
 class Sampler:
-    """Reads ``device`` every 15 s, and when it is asked."""
+    """Reads ``device`` every minute, and when it is asked."""
 
     def __init__(self, device: Peers, metrics: NodeMetrics, clock: Callable[[], float] = time.time) -> None:
         self._device, self._metrics, self._clock = device, metrics, clock

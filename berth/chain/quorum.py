@@ -8,8 +8,9 @@ know: an endpoint that lies, or lags, is outvoted, named and counted.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from typing import Any, Final
 
 from berth.chain.endpoint import Endpoint
@@ -17,6 +18,9 @@ from berth.chain.errors import BlockGone, CallFailed, ChainError, ChainUnreachab
 from berth.kit.logging import get_logger
 
 _tags: Final = ("latest", "safe", "finalized")
+_at_once: Final = 4  # questions to one member
+_most_open: Final = 8  # questions that one member has not answered yet
+_grace: Final = 0.25  # seconds that slower members have to name a newer block
 
 Report = Callable[[str], None]
 """Gets the URL of an endpoint that disagreed."""
@@ -37,7 +41,9 @@ class Quorum(Endpoint):
         self.members, self.needed = tuple(members), needed
         self._report = report
         self._preferred = 0
-        self._workers = ThreadPoolExecutor(len(members) * 2, "quorum") if needed > 1 else None
+        # For each its own: one that hangs must not keep the threads that ask the others.
+        self._workers = {m: ThreadPoolExecutor(_at_once, "quorum") for m in members} if needed > 1 else {}
+        self._open: dict[Endpoint, set[Future[Any]]] = {member: set() for member in members}
         self._blamed: set[str] = set()
         self._log = get_logger("quorum")
 
@@ -90,10 +96,7 @@ class Quorum(Endpoint):
 
     def _agreed(self, method: str, params: Sequence[Any], members: Sequence[Endpoint]) -> Any:
         """What ``needed`` of ``members`` answer alike; those that are late are not waited for."""
-        assert self._workers is not None
-        asked: dict[Future[Any], Endpoint] = {
-            self._workers.submit(member.request, method, *params): member for member in members
-        }
+        asked = {self._ask(member, method, *params): member for member in members}
         votes: dict[str, list[tuple[Endpoint, Any]]] = {}
         for done in as_completed(asked):
             member = asked[done]
@@ -112,6 +115,31 @@ class Quorum(Endpoint):
             f"no {self.needed} of {len(self.members)} endpoints agree on {method}: {_told(votes)}. Nothing was changed"
         )
 
+    def _ask(self, member: Endpoint, method: str, *params: Any) -> Future[Any]:
+        """One question to one member; refused at once where too many are open there already."""
+        waiting = self._open[member]
+        waiting.difference_update([one for one in tuple(waiting) if one.done()])
+        if len(waiting) >= _most_open:
+            refused: Future[Any] = Future()
+            refused.set_exception(ChainUnreachable(f"{member.url} has not answered {len(waiting)} questions yet"))
+            return refused
+        asked = self._workers[member].submit(member.request, method, *params)
+        waiting.add(asked)
+        return asked
+
+    def _enough(self, asked: Collection[Future[Any]]) -> Iterator[Future[Any]]:
+        """The answers as they come; once ``needed`` are there, the others have a moment left."""
+        left, answered, until = set(asked), 0, None
+        while left:
+            wait_for = None if until is None else max(until - time.monotonic(), 0)
+            done, left = wait(left, wait_for, FIRST_COMPLETED)
+            yield from done
+            answered += sum(one.exception() is None for one in done)
+            if not done:
+                return
+            if answered >= self.needed and until is None:
+                until = time.monotonic() + _grace
+
     def _settle(self, votes: dict[str, list[tuple[Endpoint, Any]]], winners: list[Any], method: str) -> None:
         """Names those whose answers are others, each once until it agrees again."""
         agreeing = {member.url for member, _ in winners}
@@ -127,11 +155,10 @@ class Quorum(Endpoint):
 
     def _newest(self, tag: str) -> Any:
         """The newest block at ``tag`` that ``needed`` endpoints know."""
-        assert self._workers is not None
-        asked = {self._workers.submit(m.request, "eth_getBlockByNumber", tag, False): m for m in self.members}
+        asked = {self._ask(m, "eth_getBlockByNumber", tag, False): m for m in self.members}
         heights: list[tuple[int, Endpoint]] = []
         problems: list[str] = []
-        for done in as_completed(asked):
+        for done in self._enough(asked):
             member = asked[done]
             try:
                 found = done.result()

@@ -15,7 +15,7 @@ from ipaddress import IPv4Network
 from typing import Final, Literal
 
 from berth.access.current import changes_between, same
-from berth.access.errors import CallFailed, ChainError, InconsistentList, OlderBlock
+from berth.access.errors import CallFailed, ChainError, ChainUnreachable, InconsistentList, OlderBlock
 from berth.access.model import Block, Entry
 from berth.access.read import entries_of, read_access_list
 from berth.chain.endpoint import Endpoint, Header
@@ -81,8 +81,12 @@ class View:
         if path is None:
             return self._read_whole(target, "reorganisation", forked=True)
         found = nothing
-        for header in path:
-            found |= touched(self._endpoint, self._addresses, header.block)
+        try:
+            for header in path:
+                found |= touched(self._endpoint, self._addresses, header.block)
+        except (ChainUnreachable, CallFailed):
+            # Such as a block with more events than an answer may hold: anybody with a pass can make one.
+            return self._read_whole(target, "many", forked=False)
         return self._look(target, found, suspects, path)
 
     @property
@@ -99,7 +103,11 @@ class View:
         """The blocks after ``before`` up to ``target``; None where ``target`` does not come from it."""
         path = [target]
         while path[-1].block.number > before.block.number + 1:
-            path.append(self._endpoint.header(path[-1].parent))
+            wanted = Block(path[-1].block.number - 1, path[-1].parent)
+            path.append(self._endpoint.header(wanted.hash))
+            # Without this, an endpoint that answers with any other block keeps us here for ever.
+            if path[-1].block != wanted:
+                raise InconsistentList(f"{self._endpoint.url} answered for block {path[-1].block}, not for {wanted}")
         return path[::-1] if path[-1].parent == before.block.hash else None
 
     def _read_whole(self, target: Header, reason: Reason, forked: bool) -> Move:

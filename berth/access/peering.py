@@ -106,6 +106,10 @@ class Peering:
             found.append(heapq.heappop(self._terms))
         return found
 
+    def watch(self, entries: Iterable[Entry]) -> None:
+        """Watch the terms of these and no others."""
+        self._terms = sorted((entry.expires, entry.token) for entry in entries if entry.expires)
+
     def next_due(self) -> float | None:
         """The second at which the next term is over."""
         return self._terms[0][0] if self._terms else None

@@ -80,9 +80,11 @@ class Breaker:
             self._recent.append((now, removals))
 
     def hold(self, peers: Mapping[str, str], now: float, name: str) -> None:
-        """These stay; ``name`` names the incident, if this is the first of it."""
+        """These stay; ``name`` names the incident from now on, where some of them did not wait before."""
         if peers and not self.held:
-            self.id, self.since, self.deadline = name, now, now + self.rule.wait
+            self.since, self.deadline = now, now + self.rule.wait
+        if peers.keys() - self.held.keys():
+            self.id = name  # whoever approves has seen how many wait: approval of fewer is none of these
         self.held.update(peers)
 
     def let_go(self, keys: Iterable[str]) -> None:
@@ -94,7 +96,11 @@ class Breaker:
             self._recent.clear()
 
     def overdue(self, now: float) -> bool:
-        """Whether the time to approve is over: then the removal takes place."""
+        """Whether the time to approve is over: then the removal takes place.
+
+        A clock that went back does not make that time longer.
+        """
+        self.deadline = min(self.deadline, now + self.rule.wait)
         return self.tripped and now >= self.deadline
 
     def as_dict(self) -> dict[str, Any]:

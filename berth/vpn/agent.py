@@ -221,17 +221,14 @@ class Agent:
         """
         with self._lock, self._measured() as result:
             current = self._applied.current
-            if (
-                current is not None
-                and not forked
-                and genesis == self._applied.genesis
-                and access.block != current.block
-            ):
-                older = access.block.number <= current.block.number
-                # Asked only where it matters; OlderBlock where the endpoint has not got that far.
-                if older and self._source.canonical(current.block):
-                    result["as"] = "newer"
-                    raise OlderBlock(f"block {access.block} is behind block {current.block}, whose list is applied")
+            if current is not None and not forked and genesis == self._applied.genesis:
+                pairs = ((access.block, current.block), (_last(access), _last(current)))
+                for theirs, ours in pairs:
+                    older = theirs != ours and theirs.number <= ours.number
+                    # Asked only where it matters; OlderBlock where the endpoint has not got that far.
+                    if older and self._source.canonical(ours):
+                        result["as"] = "newer"
+                        raise OlderBlock(f"block {theirs} is behind block {ours}, whose list is applied")
             self._warn_left_out(access)
             if self._install(access, genesis):
                 result["as"] = "applied"
@@ -270,6 +267,7 @@ class Agent:
             applied, now = self._applied, self._clock()
             if applied.current is None:
                 return None
+            applied.keep_time(now)
             if not applied.peering.closed and self._closes():
                 applied.close(self._freshness.max_age)
             applied.expire(now)
@@ -388,3 +386,8 @@ class Agent:
             raise
         finally:
             self._metrics.applied(result["as"], perf_counter() - started)
+
+
+def _last(one: AccessList | CurrentList) -> Block:
+    """The block that removals were taken from."""
+    return one.removals or one.block

@@ -23,6 +23,7 @@ from berth.vpn.store import Store, Stored
 
 shown: Final = 20  # keys or tokens that a log line names
 _confirm_every: Final = 5.0  # seconds: how often a list that stays the same is noted on the volume
+_back: Final = 2.0  # seconds by which a clock may be set back without anybody looking at all terms again
 _failures: Final = (ApplyFailed, ListRefused, NodeError, OSError)
 
 
@@ -63,7 +64,7 @@ class Applied:
         self.current: CurrentList | None = None
         self.genesis = ""
         self.receipt: Receipt | None = None
-        self.confirmed = self._noted = 0.0
+        self.confirmed = self._noted = self._now = 0.0
         self._log = get_logger("agent")
 
     @property
@@ -226,6 +227,15 @@ class Applied:
         changed = self._whole(plan, entries if first else (), current)
         self._record(current)
         return changed
+
+    def keep_time(self, now: float) -> None:
+        """A clock that was set back: nothing was confirmed in the future, and terms that were over are not yet."""
+        self.confirmed = min(self.confirmed, now)
+        if self.current is not None and now < self._now - _back:
+            self._log.warning("the clock was set back, all terms are looked at again", seconds=round(self._now - now))
+            self.peering.watch(self.current.entries.values())
+            self.reach()
+        self._now = now
 
     def expire(self, now: float) -> None:
         """Terms that are over: the passes stay in the list of their block, but are no peers any more."""

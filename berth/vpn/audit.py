@@ -132,10 +132,11 @@ class Auditor:
         while not self._stop.is_set():
             try:
                 self.audit()
-            except NodeError as error:
+            except Exception as error:  # noqa: BLE001 - without this thread nobody looks any more
                 if not self._fault:
-                    self._log.warning("the peers cannot be audited", reason=str(error))
-                self._fault = str(error)
+                    trace = None if isinstance(error, NodeError) else error
+                    self._log.warning("the peers cannot be audited", reason=str(error), exc_info=trace)
+                self._fault = str(error) or type(error).__name__
             else:
                 self._fault = ""
             if self._stop.wait(_between):

@@ -27,6 +27,8 @@ def run(command: Sequence[str], stdin: str = "") -> str:
         )
     except FileNotFoundError:
         raise CommandFailed(f"`{command[0]}` is not installed: is this the WireGuard node's image?") from None
+    except OSError as error:  # no process or descriptor left: whoever changes peers must know, to put them back
+        raise CommandFailed(f"`{shown}` could not be started: {error}") from None
     except subprocess.TimeoutExpired:
         raise CommandFailed(f"`{shown}` did not end within {time_limit:g} s") from None
     if done.returncode:

@@ -8,6 +8,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from berth.vpn.errors import StoreDamaged
+
 
 def write_atomic(path: Path, text: str, mode: int) -> None:
     """Replace ``path`` as a whole: a reader, or a node that dies here, sees the old file or the new one."""
@@ -37,10 +39,11 @@ def line_of(record: Any) -> str:
     return f"{zlib.crc32(text.encode()):08x} {text}\n"
 
 
-def read_lines(path: Path) -> tuple[list[Any], int]:
+def read_lines(path: Path, whole: bool = False) -> tuple[list[Any], int]:
     """The records of ``path`` up to the first line that does not prove itself, and how many bytes they take.
 
     A line is written by one call, so only a machine that lost power leaves a broken one, and only as the last.
+    ``whole``: StoreDamaged where lines after a broken one prove themselves, since what was there last is lost then.
     Nothing where there is no file.
     """
     records, size = [], 0
@@ -48,13 +51,20 @@ def read_lines(path: Path) -> tuple[list[Any], int]:
         content = path.read_bytes()
     except FileNotFoundError:
         return [], 0
-    for line in content.split(b"\n")[:-1]:
-        checksum, _, text = line.partition(b" ")
-        if checksum != b"%08x" % zlib.crc32(text):
+    lines = content.split(b"\n")[:-1]
+    for number, line in enumerate(lines):
+        if not _proves(line):
+            if whole and any(map(_proves, lines[number + 1 :])):
+                raise StoreDamaged(f"line {number + 1} of {path} is broken, and others follow")
             break
-        records.append(json.loads(text))
+        records.append(json.loads(line.partition(b" ")[2]))
         size += len(line) + 1
     return records, size
+
+
+def _proves(line: bytes) -> bool:
+    checksum, _, text = line.partition(b" ")
+    return checksum == b"%08x" % zlib.crc32(text)
 
 
 class LineFile:
@@ -65,9 +75,12 @@ class LineFile:
         self._descriptor = self._open()
         self.size = os.fstat(self._descriptor).st_size
 
-    def records(self) -> list[Any]:
-        """What it holds; a broken end is cut off, since what is added after it could never be read."""
-        records, size = read_lines(self.path)
+    def records(self, whole: bool = False) -> list[Any]:
+        """What it holds; a broken end is cut off, since what is added after it could never be read.
+
+        ``whole`` as for :func:`read_lines`.
+        """
+        records, size = read_lines(self.path, whole)
         if size != self.size:
             self.cut(size)
         return records

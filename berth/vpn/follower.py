@@ -141,7 +141,8 @@ class Follower:
     def _following(self) -> None:
         while not self._stopping.is_set():
             with self._wake:
-                if self._heard is None and not self._suspects:
+                # Also where passes are to be looked at again: what just failed would fail at once again.
+                if self._heard is None and (self._failures or not self._suspects):
                     self._wake.wait(backoff(self._failures) if self._failures else None)
                 heard, suspects = self._heard, self._suspects
                 self._heard, self._suspects = None, set()
@@ -270,9 +271,10 @@ class Follower:
             try:
                 self.audit()
                 self._agent.compact()
-            except (ChainError, VpnError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - without this thread no list is audited any more
                 self._metrics.faults.labels("audit").inc()
-                self._log.warning("the list could not be audited", reason=str(error))
+                trace = None if isinstance(error, (ChainError, VpnError, OSError)) else error
+                self._log.warning("the list could not be audited", reason=str(error), exc_info=trace)
 
     def audit(self) -> set[int]:
         """Read the list whole, and have the passes looked at again that are not as they were followed."""
@@ -315,8 +317,9 @@ class Timers:
                 self._agent.sync()
                 wait = _tick if due is None else min(max(due - self._clock(), 0.0), _tick)
                 fault = ""
-            except (VpnError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - without this thread no term ends any more
                 if str(error) != fault:
-                    self._log.error("what is due could not be applied", reason=str(error))
+                    trace = None if isinstance(error, (VpnError, OSError)) else error
+                    self._log.error("what is due could not be applied", reason=str(error), exc_info=trace)
                 fault = str(error)
             self._stopping.wait(wait)

@@ -100,4 +100,7 @@ class Healer:
 
     def _run(self) -> None:
         while not self._stop.wait(self._every):
-            self.look()
+            try:
+                self.look()
+            except Exception:  # noqa: BLE001 - without this thread nothing is put back any more
+                self._log.exception("what is amiss could not be looked after")

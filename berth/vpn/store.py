@@ -72,9 +72,9 @@ class Store:
                 return None
             try:
                 stored, self._sequence = _decode(json.loads(text))
-                records = self._log.records()
+                records = self._log.records(whole=True)
                 stored = self._replay(stored, records)
-            except (ValueError, KeyError, TypeError, AttributeError, InconsistentList) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, InconsistentList, StoreDamaged) as error:
                 aside = self._list.with_name(f"{list_name}.damaged")
                 os.replace(self._list, aside)
                 self._log.replace("")
@@ -131,7 +131,7 @@ class Store:
             write_atomic(self._list, _text(stored, sequence), 0o600)
             self._written = sequence
             with self._lock:
-                left = [raw for raw in self._log.records() if raw["n"] > sequence]
+                left = [raw for raw in self._log.records(whole=True) if raw["n"] > sequence]
                 self._log.replace("".join(map(line_of, left)))
 
     def sync(self) -> None:

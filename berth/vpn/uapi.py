@@ -82,21 +82,22 @@ class Uapi:
 
     def _exchange(self, request: str) -> str:
         """The answer up to its end, or what there was of it when the connection ended."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(self._seconds)
-            try:
+        received = bytearray()
+        try:
+            # Inside as well: where no descriptor is left, whoever changes peers must know, to put them back.
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+                connection.settimeout(self._seconds)
                 connection.connect(str(self.path))
                 connection.sendall(request.encode())
-                received = bytearray()
                 while not received.endswith(b"\n\n"):
                     part = self._receive(connection)
                     if not part:
                         break
                     received += part
-            except TimeoutError:
-                raise CommandFailed(f"wireguard-go did not answer at {self.path} within {self._seconds:g} s") from None
-            except OSError as error:
-                raise CommandFailed(f"wireguard-go cannot be reached at {self.path}: {error}") from None
+        except TimeoutError:
+            raise CommandFailed(f"wireguard-go did not answer at {self.path} within {self._seconds:g} s") from None
+        except OSError as error:
+            raise CommandFailed(f"wireguard-go cannot be reached at {self.path}: {error}") from None
         return received.decode("ascii", "replace")
 
     @staticmethod

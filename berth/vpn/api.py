@@ -78,8 +78,9 @@ def build(
     app = make_app("berth WireGuard node", health, registry, guard)
 
     @app.get("/ping", status_code=204)
-    def ping() -> None:
-        """For whoever measures how near this node is."""
+    def ping(response: Response) -> None:
+        """For whoever measures how near this node is: pages of another origin may see that it answers, no more."""
+        response.headers["Access-Control-Allow-Origin"] = "*"
 
     @app.get("/stats")
     def show_stats() -> dict[str, Any]:

@@ -98,6 +98,13 @@ def test_the_callers_host_does_not_change_what_is_guarded(node: Api, host: str) 
     assert node.client.get("/control/state", headers={"Host": host}).status_code == 401
 
 
+def test_a_ping_is_for_every_page_and_says_nothing(node: Api) -> None:
+    answer = node.client.get("/ping", headers={"Origin": "https://elsewhere.example"})
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-origin" not in node.client.get("/stats").headers
+
+
 def test_callers_make_no_label_values(node: Api) -> None:
     for number in range(3):
         node.client.request(f"MADEUP{number}", "/health")

@@ -1,7 +1,6 @@
 """What a deployment reports while it runs; the displays are the only readers.
 
-Events are immutable and come in order.  Operation names are Pulumi's: ``same``, ``create``, ``update``,
-``delete``, ``replace``, ``create-replacement``, ``delete-replaced``, ``read``, ``refresh``, ``import``, ...
+Events are immutable and come in order.  Operation names are Pulumi's: ``Half`` of a replacement, or ``Whole``.
 """
 
 from __future__ import annotations
@@ -13,23 +12,9 @@ from typing import Literal
 from engine.model import PropertyMap, Resource
 from engine.provider import Kind
 
-Operation = Literal[
-    "same",
-    "create",
-    "update",
-    "delete",
-    "replace",
-    "create-replacement",
-    "delete-replaced",
-    "read",
-    "read-replacement",
-    "refresh",
-    "import",
-    "import-replacement",
-    "discard",
-    "discard-replaced",
-    "remove-pending-replace",
-]
+Whole = Literal["same", "create", "update", "delete", "replace", "read", "refresh", "import", "discard"]
+Half = Literal["create-replacement", "delete-replaced", "read-replacement", "import-replacement", "discard-replaced"]
+Operation = Whole | Half | Literal["remove-pending-replace"]
 
 
 @dataclass(frozen=True)

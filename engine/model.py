@@ -7,8 +7,9 @@ Field names follow Pulumi's ``sdk/go/common/apitype/core.go``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, ValuesView
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Final
 
 type_stack: Final = "pulumi:pulumi:Stack"
@@ -17,15 +18,10 @@ provider_prefix: Final = "pulumi:providers:"
 PropertyMap = dict[str, Any]
 
 
-class _Unknown:
+class _Unknown(Enum):
     """A value that only an update can tell; there is one, :data:`UNKNOWN`."""
 
-    _instance: _Unknown | None = None
-
-    def __new__(cls) -> _Unknown:
-        if cls._instance is None:
-            cls._instance = super().__new__(cls)
-        return cls._instance
+    token = "UNKNOWN"
 
     def __repr__(self) -> str:
         return "UNKNOWN"
@@ -34,7 +30,7 @@ class _Unknown:
         raise TypeError("an unknown value has no truth: compare it with 'is UNKNOWN'")
 
 
-UNKNOWN: Final = _Unknown()
+UNKNOWN: Final = _Unknown.token
 
 
 @dataclass(frozen=True)
@@ -56,23 +52,30 @@ class Reference:
     package_version: str = ""
 
 
+def mapped(value: Any, change: Callable[[Any], Any], skip: str = "") -> Any:
+    """The value with ``change`` made to all that is neither object nor list; without keys that begin with ``skip``."""
+    if isinstance(value, dict):
+        kept = (key for key in value if not skip or not key.startswith(skip))
+        return {key: mapped(value[key], change, skip) for key in kept}
+    return [mapped(item, change, skip) for item in value] if isinstance(value, list) else change(value)
+
+
 def unwrap(value: Any) -> Any:
     """The same value without any :class:`Secret` marks, at every depth."""
-    if isinstance(value, Secret):
-        return unwrap(value.value)
-    if isinstance(value, dict):
-        return {key: unwrap(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [unwrap(item) for item in value]
-    return value
+    return mapped(value, lambda leaf: unwrap(leaf.value) if isinstance(leaf, Secret) else leaf)
+
+
+def parts(value: Any) -> Iterator[Any]:
+    """The value and everything in it, at every depth, secrets and what they hold among them."""
+    yield value
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for item in [value.value] if isinstance(value, Secret) else inner:
+        yield from parts(item)
 
 
 def contains(value: Any, wanted: Callable[[Any], bool]) -> bool:
     """Whether something that is ``wanted`` stands anywhere inside the value."""
-    if wanted(value):
-        return True
-    inner = [value.value] if isinstance(value, Secret) else value.values() if isinstance(value, dict) else value
-    return isinstance(inner, list | ValuesView) and any(contains(item, wanted) for item in inner)
+    return any(map(wanted, parts(value)))
 
 
 def contains_unknown(value: Any) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Protocol
 
 from engine.model import PropertyMap
 
@@ -77,41 +77,32 @@ class Found:
     inputs: PropertyMap | None = None
 
 
-class Provider:
+class Provider(Protocol):
     """One configured provider."""
 
     recovers: ClassVar[bool] = False  # it can tell what became of a creation whose end nobody saw
 
     def configure(self, inputs: PropertyMap) -> None:
         """Called first, once."""
+        return
 
-    def check(self, call: Call) -> CheckResult:
-        raise NotImplementedError
-
-    def diff(self, call: Call) -> DiffResult:
-        raise NotImplementedError
-
-    def create(self, call: Call) -> Found:
-        raise NotImplementedError
-
-    def read(self, call: Call) -> Found:
-        raise NotImplementedError
-
-    def update(self, call: Call) -> PropertyMap:
-        raise NotImplementedError
-
-    def delete(self, call: Call) -> None:
-        raise NotImplementedError
+    def check(self, call: Call) -> CheckResult: ...
+    def diff(self, call: Call) -> DiffResult: ...
+    def create(self, call: Call) -> Found: ...
+    def read(self, call: Call) -> Found: ...
+    def update(self, call: Call) -> PropertyMap: ...
+    def delete(self, call: Call) -> None: ...
 
     def recover(self, call: Call, known: set[str]) -> Found | None:
         """What was made for ``call.urn`` with ``call.news``, if anything was (``known``: ids that are others).
 
         Raises PartialFailure for what is there but has to be finished by an update.
         """
-        raise NotImplementedError
+        return None
 
     def invoke(self, token: str, args: PropertyMap) -> PropertyMap:
         raise ProviderError(f"the embedded engine does not implement the function {token}")
 
     def close(self) -> None:
         """Called last."""
+        return

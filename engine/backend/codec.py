@@ -13,8 +13,8 @@ from engine.model import UNKNOWN, Reference, Resource, Secret
 
 signature: Final = "4dabf18193072939515e22adb298388d"
 secret_signature: Final = "1b47061264138c4ac30d75fd1eb44270"
-_reference: Final = "5cf8f73096256a8f31e491e813e4eb8e"
-_unknown: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+reference_signature: Final = "5cf8f73096256a8f31e491e813e4eb8e"
+unknown_token: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _float: Final = "8ad145fe-0d11-4827-bfd7-1abcbf086f5c"
 
 Conceal = Callable[[Secret], Any]  # what stands in a secret's place
@@ -26,7 +26,7 @@ _names: Final = (
     "propertyDependencies pendingReplacement additionalSecretOutputs aliases customTimeouts importID retainOnDelete "
     "deletedWith created modified sourcePosition ignoreChanges replaceOnChanges"
 )
-_fields: Final = {
+attributes: Final = {
     name: re.sub(r"(?<=[a-z])[A-Z]+", lambda capitals: f"_{capitals[0].lower()}", name) for name in _names.split()
 }
 
@@ -40,23 +40,26 @@ def sealed(encrypt: Callable[[str], str], name: str = "ciphertext") -> Conceal:
     return lambda secret: {signature: secret_signature, name: encrypt(dumps(encode(secret.value, sealed(str))))}
 
 
-def encode(value: Any, conceal: Conceal = str) -> Any:
-    """A property value as JSON-ready Python; secrets are masked unless ``conceal`` puts something else there."""
+def encode(value: Any, conceal: Conceal = str, *, infinite: bool = False) -> Any:
+    """A property value as JSON-ready Python; secrets are masked unless ``conceal`` puts something else there.
+
+    ``infinite``: numbers that are none stay as they are, which JSON has no words for.
+    """
     if isinstance(value, dict):
-        return {key: encode(item, conceal) for key, item in value.items()}
+        return {key: encode(item, conceal, infinite=infinite) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [encode(item, conceal) for item in value]
+        return [encode(item, conceal, infinite=infinite) for item in value]
     if isinstance(value, Secret):
         return conceal(value)
     if isinstance(value, float):
-        if math.isnan(value) or math.isinf(value):
-            return {signature: _float, "value": struct.pack(">d", value).hex()}
+        if not math.isfinite(value):
+            return value if infinite else {signature: _float, "value": struct.pack(">d", value).hex()}
         return int(value) if value.is_integer() and abs(value) < 1e21 else value
     if value is UNKNOWN:
-        return _unknown
+        return unknown_token
     if isinstance(value, Reference):
         id = {} if value.id is None else {"id": "" if value.id is UNKNOWN else value.id}
-        return {signature: _reference, "urn": value.urn, "packageVersion": value.package_version, **id}
+        return {signature: reference_signature, "urn": value.urn, "packageVersion": value.package_version, **id}
     return value
 
 
@@ -65,7 +68,7 @@ def decode(value: Any, open_: Open) -> Any:
     if isinstance(value, list):
         return [decode(item, open_) for item in value]
     if isinstance(value, str):
-        return UNKNOWN if value == _unknown else value
+        return UNKNOWN if value == unknown_token else value
     if not isinstance(value, dict):
         return value
     kind = value.get(signature)
@@ -74,7 +77,7 @@ def decode(value: Any, open_: Open) -> Any:
             raise ValueError("a secret must have exactly one of 'ciphertext' and 'plaintext'")
         text = value["plaintext"] if "plaintext" in value else open_(value["ciphertext"])
         return Secret(decode(json.loads(text), str))
-    if kind == _reference:
+    if kind == reference_signature:
         return Reference(value["urn"], value.get("id"), value.get("packageVersion", ""))
     if kind == _float:
         return struct.unpack(">d", bytes.fromhex(value["value"]))[0]
@@ -83,7 +86,7 @@ def decode(value: Any, open_: Open) -> Any:
 
 def fields(resource: Resource) -> dict[str, Any]:
     """A resource by the names of its fields, without what is empty; values are as they were."""
-    values = {name: getattr(resource, attribute) for name, attribute in _fields.items()}
+    values = {name: getattr(resource, attribute) for name, attribute in attributes.items()}
     return {name: v for name, v in values.items() if v or name in ("urn", "custom", "type")} | resource.extra
 
 
@@ -91,7 +94,7 @@ def resource_from_json(data: dict[str, Any], open_: Callable[[str, str], Open]) 
     """One resource; ``open_(urn, "inputs")`` gives the decrypter for that map."""
     resource = Resource(data["urn"], data["type"], bool(data["custom"]))
     for name, value in data.items():
-        attribute = _fields.get(name)
+        attribute = attributes.get(name)
         if attribute is None:
             resource.extra[name] = value
         elif name in ("inputs", "outputs"):

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import grpc
 import yaml
-from google.protobuf import empty_pb2, json_format
+from google.protobuf import empty_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 
 from engine.deploy.options import Job, PolicyPack
-from engine.deploy.policyconfig import Policy, Setting, levels, problems, read, reconcile
+from engine.deploy.policyconfig import initial, levels, problems, read, reconcile
 from engine.deploy.process import Server
 from engine.deploy.values import to_struct
 from engine.provider import ProviderError
@@ -25,32 +23,27 @@ severities: Final = ("", "low", "medium", "high", "critical")  # in the order of
 class Analyzer:
     """The process is started at once; :meth:`load` waits for it and tells it about the stack."""
 
-    def __init__(self, pack: PolicyPack, job: Job) -> None:
+    def __init__(self, pack: PolicyPack, job: Job, engine: str) -> None:
         self.path = os.path.normpath(pack.path)
-        self._settings_file, self._job = pack.config, job
-        self._directory = Path(pack.path).resolve()
-        self._project = _project(self.path)
+        self._settings_file, self._job, self._engine = pack.config, job, engine
+        self._directory = str(Path(pack.path).resolve())
+        self._given_version, options = _project(self.path)
         self.name, self.version = self.path, ""
-        self._server: Server | None = None
-
-    def start(self, engine: str) -> None:
-        virtualenv = self._project.options.get("virtualenv")
-        python = self._directory / str(virtualenv) / "bin" / "python" if virtualenv else self._job.program.python
+        virtualenv = options.get("virtualenv")
+        python = Path(self._directory, str(virtualenv), "bin/python") if virtualenv else job.program.python
         if not python.exists():
             raise ProviderError(
                 f"{self.path}/PulumiPolicy.yaml: the virtualenv '{virtualenv}' has no {python}: create it"
             )
-        dry_run = {"PULUMI_DRY_RUN": str(self._job.options.preview).lower()}
-        what, command = f"the policy pack '{self.path}'", ["pulumi.policy", engine, str(self._directory)]
-        self._server = Server(what, self._job, command, python, self._directory, dry_run)
+        dry_run = {"PULUMI_DRY_RUN": str(job.options.preview).lower()}
+        what, command = f"the policy pack '{self.path}'", ["pulumi.policy", engine, self._directory]
+        self._server = Server(what, job, command, python, Path(self._directory), dry_run)
 
-    def load(self, engine: str) -> list[str]:
+    def load(self) -> list[str]:
         """Gives what is wrong with the pack's settings, which it gets when nothing is.  Raises ProviderError."""
         settings = read(self._settings_file) if self._settings_file else {}
-        place = str(self._directory)
-        handshake = analyzer_pb2.AnalyzerHandshakeRequest(
-            engine_address=engine, root_directory=place, program_directory=place
-        )
+        place = {"root_directory": self._directory, "program_directory": self._directory}
+        handshake = analyzer_pb2.AnalyzerHandshakeRequest(engine_address=self._engine, **place)
         self._call("Handshake", handshake, optional=True)
         about = analyzer_pb2.AnalyzerStackConfigureRequest(
             **self._job.names,
@@ -60,18 +53,14 @@ class Analyzer:
         )
         self._call("ConfigureStack", about, optional=True)
         info = self._call("GetAnalyzerInfo", empty_pb2.Empty())
-        self.name, self.version = info.name, self._project.version or info.version
-        policies = sorted(map(_policy, info.policies), key=lambda policy: policy.name)
-        self._severities = {policy.name: policy.severity for policy in policies}
+        self.name, self.version = info.name, self._given_version or info.version
+        policies = sorted(info.policies, key=lambda policy: str(policy.name))
+        self._severities = {policy.name: severities[policy.severity] for policy in policies}
         if not info.supportsConfig:
             if self._settings_file:
                 raise ProviderError(f'policy pack "{self.name}" at "{self.path}" does not support config')
             return []
-        initial = {
-            name: Setting(levels[given.enforcementLevel], json_format.MessageToDict(given.properties))
-            for name, given in info.initialConfig.items()
-        }
-        merged = reconcile(policies, initial, settings)
+        merged = reconcile(policies, initial(info.initialConfig), settings)
         if unknown := [name for name, setting in merged.items() if not setting.level]:
             raise ProviderError(
                 f'configuring policy pack "{self.name}" at "{self.path}": it has no policy {", ".join(unknown)}, only '
@@ -102,10 +91,8 @@ class Analyzer:
         return severities[diagnostic.severity] or self._severities.get(diagnostic.policyName, "")
 
     def _call(self, method: str, request: Any, *, optional: bool = False) -> Any:
-        assert self._server is not None
-        call: Callable[[Any], Any] = getattr(self._server.stub(analyzer_pb2_grpc.AnalyzerStub), method)
         try:
-            return call(request)
+            return getattr(self._server.stub(analyzer_pb2_grpc.AnalyzerStub), method)(request)
         except grpc.RpcError as error:
             if optional and error.code() == grpc.StatusCode.UNIMPLEMENTED:
                 return None
@@ -116,18 +103,11 @@ class Analyzer:
             raise ProviderError(f"failed to run policy: {name} ({self.path}), {method}: {details}") from error
 
     def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        self._server.close()
 
 
-@dataclass(frozen=True)
-class _Project:
-    version: str
-    options: dict[str, Any]
-
-
-def _project(path: str) -> _Project:
-    """``PulumiPolicy.yaml``.  Raises ProviderError."""
+def _project(path: str) -> tuple[str, dict[str, Any]]:
+    """Version and options of the runtime in ``PulumiPolicy.yaml``.  Raises ProviderError."""
     file = Path(path) / "PulumiPolicy.yaml"
     try:
         data = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -137,12 +117,4 @@ def _project(path: str) -> _Project:
     name, options = (runtime.get("name"), runtime.get("options")) if isinstance(runtime, dict) else (runtime, {})
     if name != "python":
         raise ProviderError(f"{file}: runtime {name!r} is not supported: the embedded engine runs 'python' only")
-    return _Project(str(data.get("version") or ""), options or {})
-
-
-def _policy(info: Any) -> Policy:
-    schema = info.configSchema
-    properties = json_format.MessageToDict(schema.properties)
-    return Policy(
-        info.name, levels[info.enforcementLevel], severities[info.severity], properties, list(schema.required)
-    )
+    return str(data.get("version") or ""), options or {}

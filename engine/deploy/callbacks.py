@@ -12,15 +12,16 @@ import grpc
 from google.protobuf import struct_pb2
 from pulumi.runtime.proto import callback_pb2, callback_pb2_grpc, resource_pb2
 
+from engine.backend.codec import secret_signature, signature, unknown_token
 from engine.deploy.goals import Goal, aliases_of, deletes_first
 from engine.deploy.options import Job
 from engine.deploy.process import channel_options
-from engine.deploy.values import from_struct, output_signature, secret_signature, signature, to_struct, unknown_token
+from engine.deploy.values import from_struct, output_signature, to_struct
 from engine.events import Diagnostic
 from engine.model import Resource
 
 _Options: Final = resource_pb2.TransformResourceOptions
-# A registration's options as a transform sees them: by their names there, those in the request.
+# A registration's options as a transform sees them: names in the request, and there.
 _names: Final = {field.camelcase_name: field.name for field in _Options.DESCRIPTOR.fields} | {
     "dependencies": "depends_on",
     "pluginDownloadURL": "plugin_download_url",
@@ -29,14 +30,7 @@ _names: Final = {field.camelcase_name: field.name for field in _Options.DESCRIPT
     "replace_with": "replace_with",
     "replacement_trigger": "replacement_trigger",
 }
-_options: Final = [(field.name, _names[field.name]) for field in Goal.DESCRIPTOR.fields if field.name in _names]
-_moments: Final = {
-    "create": "Create",
-    "create-replacement": "Create",
-    "update": "Update",
-    "delete": "Delete",
-    "delete-replaced": "Delete",
-}
+_names_back: Final = {ours: theirs for theirs, ours in _names.items() if theirs in Goal.DESCRIPTOR.fields_by_name}
 
 
 class HookFailed(Exception):
@@ -87,8 +81,7 @@ class Callbacks:
         result.ClearField("aliases")
         result.ClearField("aliasURNs")
         result.aliases.extend(aliases_of(request))
-        for theirs, ours in _options:
-            _copy(result, theirs, options, ours)
+        _carry(result, options, _names)
         options.ClearField("delete_before_replace")
         if (first := deletes_first(request)) is not None:
             options.delete_before_replace = first
@@ -103,9 +96,9 @@ class Callbacks:
                 result.object.CopyFrom(answer.properties)
             if answer.HasField("options"):
                 options = answer.options
-        for theirs, ours in _options:
-            if theirs != "dependencies" or request.transforms:
-                _copy(options, ours, result, theirs)
+        if not request.transforms:
+            options.depends_on[:] = request.dependencies
+        _carry(options, result, _names_back)
         result.deleteBeforeReplaceDefined = options.HasField("delete_before_replace")
         if request.transforms:
             # Its own transforms had the dependencies in hand, with each property: what they left is what counts.
@@ -121,12 +114,12 @@ class Callbacks:
 
     def run(self, when: str, op: str, old: Resource | None, new: Resource | None) -> None:
         """Hooks ``Before`` or ``After`` a step.  Raises :class:`HookFailed`."""
-        subject = old if op.startswith("delete") else new
-        if op not in _moments or subject is None:
+        call = op.partition("-")[0]  # of a replacement too
+        subject = old if call == "delete" else new
+        if call not in ("create", "update", "delete") or subject is None:
             return
-        moment = when + _moments[op]
-        olds = old if "Create" not in moment else None
-        news = new if "Delete" not in moment else None
+        moment = when + call.title()
+        olds, news = old if call != "create" else None, new if call != "delete" else None
         for name in subject.extra.get("resourceHooks", {}).get(moment, []):
             hook = self.hooks.get(name)
             if hook is None:
@@ -148,31 +141,23 @@ class Callbacks:
                 raise HookFailed(f'{when.lower()} hook "{name}" failed: {response.error}')
 
 
-def _copy(source: Any, name: str, target: Any, as_name: str) -> None:
-    """One field from a message to another, where it may be called otherwise."""
-    field = source.DESCRIPTOR.fields_by_name[name]
-    target.ClearField(as_name)
-    if field.label == field.LABEL_REPEATED:
-        getattr(target, as_name).MergeFrom(getattr(source, name))
-    elif field.has_presence and not source.HasField(name):
-        return
-    elif field.message_type is not None:
-        getattr(target, as_name).CopyFrom(getattr(source, name))
-    else:
-        setattr(target, as_name, getattr(source, name))
+def _carry(source: Any, target: Any, names: dict[str, str]) -> None:
+    """Fields from a message to another, where they are called otherwise."""
+    for field in names.values():
+        target.ClearField(field)
+    for field, value in source.ListFields():
+        if field.name in names and isinstance(value, (str, bool)):
+            setattr(target, names[field.name], value)
+        elif field.name in names:
+            getattr(target, names[field.name]).MergeFrom(value)
 
 
 def _depend(value: struct_pb2.Value, urns: Any) -> None:
     """Make the value an output value that depends on ``urns``, which is how a transform sees dependencies."""
     fields = value.struct_value.fields if value.HasField("struct_value") else {}
-    kind = fields[signature].string_value if signature in fields else ""
+    secret = signature in fields and fields[signature].string_value == secret_signature
     wrapped = struct_pb2.Value()
-    wrapped.struct_value.fields[signature].string_value = output_signature
-    if kind == secret_signature:
-        wrapped.struct_value.fields["secret"].bool_value = True
-        wrapped.struct_value.fields["value"].CopyFrom(fields["value"])
-    elif value.string_value != unknown_token:
-        wrapped.struct_value.fields["value"].CopyFrom(value)
-    for urn in urns:
-        wrapped.struct_value.fields["dependencies"].list_value.values.add(string_value=urn)
+    wrapped.struct_value.update({signature: output_signature, "secret": secret, "dependencies": list(urns)})
+    if secret or value.string_value != unknown_token:
+        wrapped.struct_value.fields["value"].CopyFrom(fields["value"] if secret else value)
     value.CopyFrom(wrapped)

@@ -30,11 +30,7 @@ _requests: Final[dict[str, tuple[Any, dict[str, str]]]] = {
     "Update": (provider_pb2.UpdateRequest, {"olds": "outputs", "news": "news", "old_inputs": "inputs"}),
     "Delete": (provider_pb2.DeleteRequest, {"properties": "outputs", "old_inputs": "inputs"}),
 }
-_changes: Final[dict[int, bool | None]] = {
-    provider_pb2.DiffResponse.DIFF_UNKNOWN: None,
-    provider_pb2.DiffResponse.DIFF_NONE: False,
-    provider_pb2.DiffResponse.DIFF_SOME: True,
-}
+_changes: Final = {provider_pb2.DiffResponse.DIFF_NONE: False, provider_pb2.DiffResponse.DIFF_SOME: True}
 
 
 class OutcomeUnknown(ProviderError):
@@ -67,7 +63,7 @@ class DynamicProvider(Provider):
 
     def diff(self, call: Call) -> DiffResult:
         reply = self._ask("Diff", call)
-        return DiffResult(_changes[reply.changes], list(reply.replaces), reply.deleteBeforeReplace)
+        return DiffResult(_changes.get(reply.changes), list(reply.replaces), reply.deleteBeforeReplace)
 
     def create(self, call: Call) -> Found:
         if call.preview:

@@ -8,26 +8,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from engine.deploy.callbacks import Callbacks, HookFailed
 from engine.deploy.dynamic import OutcomeUnknown
 from engine.deploy.options import Job
 from engine.deploy.state import State, now, secret_outputs, worth_saving
 from engine.deploy.values import same
-from engine.events import Diagnostic, Operation, StepDone, StepFailed, StepStarted
+from engine.events import Diagnostic, Half, Operation, StepDone, StepFailed, StepStarted
 from engine.model import Resource
 from engine.provider import DiffResult, PartialFailure
 
-_pending: Final = {
-    "create": "creating",
-    "update": "updating",
-    "delete": "deleting",
-    "read": "reading",
-    "import": "importing",
-}
-# Steps that are half of a replacement are not counted: the "replace" step stands for both halves.
-_halves: Final = ("-replacement", "-replaced")
+# What a call is on record as, while it is under way, by the first word of its operation.
+_pending = {"create": "creating", "update": "updating", "delete": "deleting", "read": "reading", "import": "importing"}
 _no_diff: Final = DiffResult(False)
 
 
@@ -149,7 +142,8 @@ class Executor:
         if not step.silent:
             self.emit(StepDone(step.urn, step.op, step.old, step.new, seconds, step.diff.detailed, refreshed))
             seen = step.op == "read" and (step.old is None or same(step.old.outputs, step.subject.outputs))
-            if counted and not seen and not step.op.endswith(_halves):
+            # The "replace" step stands for both halves of a replacement.
+            if counted and not seen and step.op not in get_args(Half):
                 with self.state.lock:
                     self.changes[step.op] += 1
 
@@ -163,7 +157,7 @@ class Executor:
     def _carry_out(self, step: Step) -> str | None:
         """Why the step failed, or None."""
         op, old, new, subject, message = step.op, step.old, step.new, step.subject, None
-        pending = _pending.get(op.removesuffix("-replacement").removesuffix("-replaced"))
+        pending = _pending.get(op.partition("-")[0])
         if pending is not None and subject.custom and not subject.is_provider:
             self.state.begin(subject, pending)
         try:

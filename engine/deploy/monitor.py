@@ -97,15 +97,12 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
     def RegisterResource(self, request: Any) -> resource_pb2.RegisterResourceResponse:
         answer = self._generator.register(self._callbacks.transformed(request))
         self._callbacks.remember(answer.urn, request)
-        outputs = to_struct(answer.outputs)
-        return resource_pb2.RegisterResourceResponse(
-            urn=answer.urn, id=answer.id, object=outputs, unknown=answer.unknown
-        )
+        return answer
 
     @_guarded("{0.type} '{0.name}'")
     def ReadResource(self, request: Any) -> resource_pb2.ReadResourceResponse:
         answer = self._generator.read(goal_of_read(request), request.id)
-        return resource_pb2.ReadResourceResponse(urn=answer.urn, properties=to_struct(answer.outputs))
+        return resource_pb2.ReadResourceResponse(urn=answer.urn, properties=answer.object)
 
     @_guarded("outputs of {0.urn}")
     def RegisterResourceOutputs(self, request: Any) -> empty_pb2.Empty:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from engine.events import Emit
-from engine.model import PropertyMap, Secret, Snapshot, unwrap
+from engine.model import PropertyMap, Secret, Snapshot
 
 if TYPE_CHECKING:
     from engine.deploy.plan import Plan
@@ -90,7 +90,7 @@ class Job:
 
     @property
     def plain_config(self) -> dict[str, str]:
-        return {key: unwrap(value) for key, value in self.config.items()}
+        return {key: value.value if isinstance(value, Secret) else value for key, value in self.config.items()}
 
     @property
     def secret_keys(self) -> list[str]:

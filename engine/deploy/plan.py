@@ -7,26 +7,25 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
+from engine.backend.codec import attributes, unknown_token
 from engine.deploy.goals import Goal, aliases_of, deletes_first
 from engine.deploy.identity import Problem
-from engine.deploy.values import same, unknown_token
-from engine.model import UNKNOWN, PropertyMap, Resource, Secret
+from engine.deploy.values import same
+from engine.model import UNKNOWN, PropertyMap, Resource
 
-# Options that have to be as planned, and what they are called where the name alone would not tell.
-_options: Final = {
-    "custom": "resource kind",
-    "parent": "",
-    "protect": "",
-    "deleteBeforeReplace": "",
-    "id": "importID",
-    "customTimeouts": "",
-    "ignoreChanges": "",
-    "additionalSecretOutputs": "",
-    "dependencies": "",
-    "structuredAliases": "aliases",
-}
+# Options that have to be as planned, and what some are called where the name alone would not tell.
+_options: Final = (
+    "custom parent protect deleteBeforeReplace id customTimeouts ignoreChanges additionalSecretOutputs "
+    "dependencies structuredAliases"
+)
+_recorded: Final = (
+    "type custom parent protect dependencies provider propertyDependencies ignoreChanges additionalSecretOutputs "
+    "customTimeouts"
+)
+_titles: Final = {"custom": "resource kind", "id": "importID", "structuredAliases": "aliases"}
 _lesser: Final = {
     "create": ("same",),
     "update": ("same",),
@@ -111,24 +110,9 @@ def _described(goal: Goal, new: Resource, changes: dict[str, Any]) -> dict[str, 
     for alias in aliases_of(goal):
         named = {name: getattr(alias.spec, name.lower()) for name in ("Name", "Type", "Stack", "Project")}
         aliases.append({"URN": alias.urn, **named, "Parent": alias.spec.parentUrn, "NoParent": alias.spec.noParent})
-    return {
-        "type": new.type,
-        "name": new.name,
-        "custom": new.custom,
-        "inputDiff": changes,
-        "outputDiff": {},
-        "parent": new.parent,
-        "protect": new.protect,
-        "dependencies": new.dependencies,
-        "provider": new.provider,
-        "propertyDependencies": new.property_dependencies,
-        "deleteBeforeReplace": deletes_first(goal),
-        "ignoreChanges": new.ignore_changes,
-        "additionalSecretOutputs": new.additional_secret_outputs,
-        "structuredAliases": aliases,
-        "id": new.import_id,
-        "customTimeouts": new.custom_timeouts,
-    }
+    diffs = {"inputDiff": changes, "outputDiff": {}, "deleteBeforeReplace": deletes_first(goal)}
+    options = {name: getattr(new, attributes[name]) for name in _recorded.split()}
+    return {"name": new.name, "id": new.import_id, "structuredAliases": aliases, **options, **diffs}
 
 
 def _unchanged(old: Resource) -> dict[str, Any]:
@@ -142,16 +126,19 @@ def _violation(planned: dict[str, Any], actual: dict[str, Any]) -> str:
         urn, _, id = reference.rpartition("::")
         if id != unknown_token or urn != actual["provider"].rpartition("::")[0]:
             return f"provider changed (expected {reference})"
-    for name, shown in _options.items():
+    for name in _options.split():
         want, have = planned.get(name), actual[name]
         if isinstance(have, list):
             want, have = (sorted(map(str, some or [])) for some in (want, have))
         if want != have and (want or have or name == "deleteBeforeReplace"):
-            return f"{shown or name} changed (expected {want})"
+            return f"{_titles.get(name, name)} changed (expected {want})"
     for key, urns in (planned.get("propertyDependencies") or {}).items():
         if key in actual["propertyDependencies"] and set(urns) != set(actual["propertyDependencies"][key]):
             return f"dependencies for {key} changed (expected {sorted(urns)})"
     return ""
+
+
+_fits: Final = partial(same, unknown_is_any=True)
 
 
 def _changes(olds: PropertyMap, news: PropertyMap) -> dict[str, Any]:
@@ -171,22 +158,10 @@ def _differences(planned: dict[str, Any], olds: PropertyMap, news: PropertyMap) 
         if key not in news:
             fine = expected is UNKNOWN if is_planned else key in deletes or key not in olds
         elif is_planned:
-            fine = _matches(expected, news[key]) and not (key in updates and key not in olds)
+            fine = _fits(expected, news[key]) and not (key in updates and key not in olds)
         else:
-            fine = key not in deletes and key in olds and _matches(olds[key], news[key])
+            fine = key not in deletes and key in olds and _fits(olds[key], news[key])
         if not fine:
             wanted = repr(expected) if is_planned else "deleted" if key in deletes else "unchanged"
             found.append(f"{key} (planned: {wanted}, now: {repr(news[key]) if key in news else 'none'})")
     return ", ".join(found)
-
-
-def _matches(expected: Any, actual: Any) -> bool:
-    if expected is UNKNOWN or actual is UNKNOWN:
-        return True
-    if isinstance(expected, Secret) and isinstance(actual, Secret):
-        return _matches(expected.value, actual.value)
-    if isinstance(expected, dict) and isinstance(actual, dict):
-        return expected.keys() == actual.keys() and all(_matches(expected[key], actual[key]) for key in expected)
-    if isinstance(expected, list) and isinstance(actual, list):
-        return len(expected) == len(actual) and all(map(_matches, expected, actual))
-    return same(expected, actual)

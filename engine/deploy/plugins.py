@@ -200,6 +200,10 @@ class Providers:
                 raise ProviderError(f"unknown provider {urn} (id {id}): neither the program nor the state has it")
         return self._known[reference]
 
+    def of(self, resource: Resource) -> ManagedProvider | None:
+        """A resource's provider; components and providers have none."""
+        return self.get(resource.provider) if resource.provider else None
+
     def close(self) -> None:
         for provider in self._known.values():
             provider.close()

@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, Final, Literal
 
 from pulumi.runtime.proto import analyzer_pb2
 
+from engine.backend.codec import fields
 from engine.deploy.analyzer import Analyzer
-from engine.deploy.goals import Goal
+from engine.deploy.goals import Goal, deletes_first
 from engine.deploy.options import Job
 from engine.deploy.policyconfig import levels
 from engine.deploy.state import provider_urn
-from engine.deploy.values import from_struct, mark_like, to_struct
+from engine.deploy.values import by_id, from_struct, mark_like, to_struct
 from engine.events import Remediation, Violation
 from engine.masking import masker
-from engine.model import PropertyMap, Reference, Resource, Secret
+from engine.model import PropertyMap, Resource, Secret, mapped, parts
 from engine.provider import ProviderError
+
+_told: Final = ("protect", "parent", "ignoreChanges", "additionalSecretOutputs", "aliases")
 
 
 class Policies:
     """``find`` gives a resource by URN, as far as it is registered."""
 
     def __init__(self, job: Job, find: Callable[[str], Resource | None]) -> None:
-        self._job, self._emit, self._find = job, job.emit, find
+        self._job, self._find = job, find
         self._analyzers: list[Analyzer] = []
         self.packs: tuple[tuple[str, str, str], ...] = ()  # name, version and path, once all are loaded
 
     def load(self, engine: str) -> None:
         """Start all packs and give them their settings.  Raises ProviderError, its message all that is wrong."""
-        self._analyzers = [Analyzer(pack, self._job) for pack in self._job.options.policy_packs]
-        for analyzer in self._analyzers:
-            analyzer.start(engine)
-        problems = sorted(text for analyzer in self._analyzers for text in analyzer.load(engine))
-        if problems:
+        for pack in self._job.options.policy_packs:
+            self._analyzers.append(Analyzer(pack, self._job, engine))
+        if problems := sorted(text for analyzer in self._analyzers for text in analyzer.load()):
             raise ProviderError("\n".join(problems))
         self.packs = tuple((each.name, each.version, each.path) for each in self._analyzers)
 
@@ -42,52 +43,37 @@ class Policies:
         for analyzer in self._analyzers:
             request = analyzer_pb2.AnalyzeRequest(**self._described(new, goal, _portable(new.inputs)))
             for remedy in analyzer.remediate(request):
-                known = (analyzer.name, analyzer.version, remedy.policyName)
+                known = (new.urn, analyzer.name, analyzer.version, remedy.policyName)
                 if remedy.diagnostic:
-                    self._emit(Violation(new.urn, *known, "advisory", "", remedy.diagnostic))
+                    self._job.emit(Violation(*known, "advisory", "", remedy.diagnostic))
                     continue
                 # What was a secret stays one: a policy that copies properties gets, and gives back, plain values.
                 after = mark_like(from_struct(remedy.properties), new.inputs)
-                self._emit(Remediation(new.urn, *known, before=new.inputs, after=after))
+                self._job.emit(Remediation(*known, before=new.inputs, after=after))
                 new.inputs = after
 
     def analyze(self, goal: Goal, new: Resource) -> bool:
         """Report violations; whether there was a mandatory one."""
         if not self._analyzers:
             return False
-        request = analyzer_pb2.AnalyzeRequest(**self._described(new, goal, _portable(new.inputs, internal=False)))
-        mask = masker(_secrets(new.inputs))
-        found = [self._report(each, each.analyze(request), lambda _: new.urn, mask) for each in self._analyzers]
-        return any(found)
+        request = analyzer_pb2.AnalyzeRequest(**self._described(new, goal, _portable(new.inputs, "__")))
+        return self._report(lambda analyzer: analyzer.analyze(request), lambda _: new.urn, [new.inputs])
 
-    def analyze_stack(self, goals: dict[str, Goal], resources: Iterable[Resource], root: str) -> bool:
+    def analyze_stack(self, goals: dict[str, Goal], resources: list[Resource], root: str) -> bool:
         """Report violations of the whole, at its end; whether there was a mandatory one."""
         if not self._analyzers:
             return False
-        urns: set[str] = set()
-        messages: list[Any] = []
-        secrets: list[str] = []
+        messages = []
         for each in resources:
-            urns.add(each.urn)
-            secrets += _secrets(each.outputs)
-            needs = {key: some for key, some in each.property_dependencies.items() if some}
-            messages.append(
-                analyzer_pb2.AnalyzerResource(
-                    **self._described(each, goals.get(each.urn, Goal()), _portable(each.outputs, internal=False)),
-                    parent=each.parent,
-                    dependencies=each.dependencies,
-                    propertyDependencies={
-                        key: analyzer_pb2.AnalyzerPropertyDependencies(urns=some) for key, some in needs.items()
-                    },
-                )
-            )
-
-        def place(urn: str) -> str:
-            return urn if urn in urns else root
-
-        mask = masker(secrets)
-        found = [self._report(each, each.analyze_stack(messages), place, mask) for each in self._analyzers]
-        return any(found)
+            about = self._described(each, goals.get(each.urn, Goal()), _portable(each.outputs, "__"))
+            message = analyzer_pb2.AnalyzerResource(**about, parent=each.parent, dependencies=each.dependencies)
+            for key, urns in each.property_dependencies.items():
+                if urns:
+                    message.propertyDependencies[key].urns.extend(urns)
+            messages.append(message)
+        known = {each.urn for each in resources}
+        seen = [each.outputs for each in resources]
+        return self._report(lambda each: each.analyze_stack(messages), lambda urn: urn if urn in known else root, seen)
 
     def close(self) -> None:
         for analyzer in self._analyzers:
@@ -96,59 +82,45 @@ class Policies:
     def _described(self, new: Resource, goal: Goal, properties: PropertyMap) -> dict[str, Any]:
         """The fields that the requests about one resource have in common."""
         options = analyzer_pb2.AnalyzerResourceOptions(
-            protect=new.protect,
-            ignoreChanges=new.ignore_changes,
-            deleteBeforeReplace=goal.deleteBeforeReplace,
-            deleteBeforeReplaceDefined=goal.deleteBeforeReplaceDefined or goal.deleteBeforeReplace,
-            additionalSecretOutputs=new.additional_secret_outputs,
-            aliases=new.aliases,
+            **{name: value for name, value in fields(new).items() if name in _told},
             customTimeouts=analyzer_pb2.AnalyzerResourceOptions.CustomTimeouts(**new.custom_timeouts),
-            parent=new.parent,
+            deleteBeforeReplace=goal.deleteBeforeReplace,
+            deleteBeforeReplaceDefined=deletes_first(goal) is not None,
         )
         provider = self._find(provider_urn(new.provider)) if new.provider else None
-        fields = {"type": new.type, "urn": new.urn, "name": new.name, "properties": to_struct(properties)}
+        message = {**_about(new, properties), "options": options}
         if provider is not None:
-            fields["provider"] = analyzer_pb2.AnalyzerProviderResource(
-                type=provider.type,
-                urn=provider.urn,
-                name=provider.name,
-                properties=to_struct(_portable(provider.inputs, internal=False)),
-            )
-        return {**fields, "options": options}
+            about = _about(provider, _portable(provider.inputs, "__"))
+            message["provider"] = analyzer_pb2.AnalyzerProviderResource(**about)
+        return message
 
     def _report(
-        self, analyzer: Analyzer, diagnostics: list[Any], place: Callable[[str], str], mask: Callable[[str], str]
+        self, ask: Callable[[Analyzer], list[Any]], place: Callable[[str], str], seen: list[PropertyMap]
     ) -> bool:
+        """Secrets in what the packs have ``seen`` are masked in what they say."""
+        secrets = [part for part in parts(seen) if isinstance(part, Secret)]
+        mask = masker(text for secret in secrets for text in parts(secret.value) if isinstance(text, str))
         mandatory = False
-        for each in diagnostics:
-            # A violation that a remedy left behind, or that has none, stops as a mandatory one does.
-            level: Literal["advisory", "mandatory"]
-            level = "advisory" if levels[each.enforcementLevel] == "advisory" else "mandatory"
-            mandatory = mandatory or level == "mandatory"
-            known = (analyzer.name, analyzer.version, each.policyName)
-            self._emit(Violation(place(each.urn), *known, level, analyzer.severity(each), mask(each.message)))
+        for analyzer in self._analyzers:
+            for each in ask(analyzer):
+                # A violation that a remedy left behind, or that has none, stops as a mandatory one does.
+                advisory = levels[each.enforcementLevel] == "advisory"
+                level: Literal["advisory", "mandatory"] = "advisory" if advisory else "mandatory"
+                mandatory = mandatory or not advisory
+                known = (place(each.urn), analyzer.name, analyzer.version, each.policyName)
+                self._job.emit(Violation(*known, level, analyzer.severity(each), mask(each.message)))
         return mandatory
 
 
-def _portable(value: Any, *, internal: bool = True) -> Any:
-    """As packs understand values: secrets are marked, an id stands for a resource, ``__keys`` only if ``internal``."""
-    if isinstance(value, dict):
-        return {k: _portable(v, internal=internal) for k, v in value.items() if internal or not k.startswith("__")}
-    if isinstance(value, list):
-        return [_portable(item, internal=internal) for item in value]
-    if isinstance(value, Secret):
-        return Secret(_portable(value.value, internal=internal))
-    if isinstance(value, Reference):
-        return value.urn if value.id is None else value.id
-    return value
+def _about(resource: Resource, properties: PropertyMap) -> dict[str, Any]:
+    about = {"type": resource.type, "urn": resource.urn, "name": resource.name}
+    return {**about, "properties": to_struct(properties)}
 
 
-def _secrets(value: Any, marked: bool = False) -> Iterator[str]:
-    """Texts inside of secrets."""
-    if isinstance(value, Secret):
-        yield from _secrets(value.value, True)
-    elif isinstance(value, (dict, list)):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _secrets(item, marked)
-    elif marked and isinstance(value, str):
-        yield value
+def _portable(value: Any, skip: str = "") -> Any:
+    """As packs understand values: secrets are marked, an id stands for a resource."""
+
+    def understood(leaf: Any) -> Any:
+        return Secret(_portable(leaf.value, skip)) if isinstance(leaf, Secret) else by_id(leaf)
+
+    return mapped(value, understood, skip)

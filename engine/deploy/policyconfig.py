@@ -8,21 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from google.protobuf import json_format
+
 from engine.deploy.schema import UnsupportedSchema, complaints
 from engine.provider import ProviderError
 
 levels: Final = ("advisory", "mandatory", "disabled", "remediate")  # in the order of the protocol's numbers
-
-
-@dataclass(frozen=True)
-class Policy:
-    """What a pack says of one of its policies; ``properties`` are JSON schemas by setting."""
-
-    name: str
-    level: str
-    severity: str
-    properties: dict[str, Any]
-    required: list[str]
 
 
 @dataclass(frozen=True)
@@ -51,8 +42,8 @@ def _setting(path: str, name: str, value: Any) -> Setting:
     if not isinstance(value, (str, dict)):
         text = json.dumps(value)
         raise ProviderError(f'{path}: parsing "{name}": {text} is not a valid value; must be a string or object')
-    properties = dict(value) if isinstance(value, dict) else {}
-    level = properties.pop("enforcementLevel", None) if isinstance(value, dict) else value
+    properties = dict(value) if isinstance(value, dict) else {"enforcementLevel": value}
+    level = properties.pop("enforcementLevel", None)
     if level is not None and level not in levels:
         raise ProviderError(
             f'{path}: parsing enforcement level for "{name}": {json.dumps(level)} is not a valid enforcement level; '
@@ -61,16 +52,23 @@ def _setting(path: str, name: str, value: Any) -> Setting:
     return Setting(level or "", properties)
 
 
-def reconcile(policies: list[Policy], *layers: Mapping[str, Setting]) -> dict[str, Setting]:
-    """The settings in force: the policies' defaults, changed by each layer in turn."""
-    result = {
-        policy.name: Setting(
-            policy.level, {key: schema["default"] for key, schema in policy.properties.items() if "default" in schema}
-        )
-        for policy in policies
+def initial(config: Mapping[str, Any]) -> dict[str, Setting]:
+    """What a pack comes with (``PolicyConfig`` by policy)."""
+    return {
+        name: Setting(levels[given.enforcementLevel], json_format.MessageToDict(given.properties))
+        for name, given in config.items()
     }
+
+
+def reconcile(policies: list[Any], *layers: Mapping[str, Setting]) -> dict[str, Setting]:
+    """The settings in force: the defaults of the policies (``PolicyInfo``), changed by each layer in turn."""
+    result = {}
+    for policy in policies:
+        schemas = json_format.MessageToDict(policy.configSchema.properties)
+        defaults = {key: schema["default"] for key, schema in schemas.items() if "default" in schema}
+        result[policy.name] = Setting(levels[policy.enforcementLevel], defaults)
     for layer in layers:
-        if (everything := layer.get("all", Setting()).level) != "":
+        if everything := layer.get("all", Setting()).level:
             result = {name: Setting(everything, setting.properties) for name, setting in result.items()}
         for name, given in layer.items():
             before = result.get(name, Setting())
@@ -78,11 +76,11 @@ def reconcile(policies: list[Policy], *layers: Mapping[str, Setting]) -> dict[st
     return result
 
 
-def problems(policies: list[Policy], settings: Mapping[str, Setting]) -> list[str]:
+def problems(policies: list[Any], settings: Mapping[str, Setting]) -> list[str]:
     """What the policies' schemas have against the settings.  Raises ProviderError for a schema that is beyond us."""
     found = []
     for policy in policies:
-        schema = {"type": "object", "properties": policy.properties, "required": policy.required}
+        schema = {"type": "object", **json_format.MessageToDict(policy.configSchema)}
         try:
             found += [f"{policy.name}: {text}" for text in complaints(settings[policy.name].properties, schema)]
         except UnsupportedSchema as error:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from engine.deploy.values import same
+from engine.deploy.values import as_secret
 from engine.model import PendingOperation, PropertyMap, Resource, Secret, Snapshot
 
 
@@ -170,22 +170,18 @@ class State:
             return self.aliases.get(urn, urn)
 
         result.parent, result.deleted_with = new(result.parent), new(result.deleted_with)
-        result.dependencies = [new(urn) for urn in result.dependencies]
-        result.property_dependencies = {k: [new(u) for u in urns] for k, urns in result.property_dependencies.items()}
-        if result.provider:
-            urn, _, id_ = result.provider.rpartition("::")
-            result.provider = f"{new(urn)}::{id_}"
+        result.dependencies = [*map(new, result.dependencies)]
+        result.property_dependencies = {k: [*map(new, urns)] for k, urns in result.property_dependencies.items()}
+        urn, separator, id_ = result.provider.rpartition("::")
+        result.provider = new(urn) + separator + id_
         return result
 
 
 def worth_saving(old: Resource, new: Resource) -> bool:
     """Whether a step that changed nothing real still changed what is recorded."""
-    plain_fields = ("urn", "type", "custom", "custom_timeouts", "retain_on_delete", "provider", "parent")
-    if any(getattr(old, name) != getattr(new, name) for name in (*plain_fields, "deleted_with", "protect")):
-        return True
-    if sorted(old.dependencies) != sorted(new.dependencies):
-        return True
-    return not (same(old.inputs, new.inputs) and same(old.outputs, new.outputs))
+    fields = "urn type custom custom_timeouts retain_on_delete provider parent deleted_with protect inputs outputs"
+    changed = any(getattr(old, name) != getattr(new, name) for name in fields.split())
+    return changed or sorted(old.dependencies) != sorted(new.dependencies)
 
 
 def repaired(resources: list[Resource]) -> list[Resource]:
@@ -207,7 +203,4 @@ def secret_outputs(resource: Resource) -> PropertyMap:
     """Outputs with those marked that were asked for, or whose input of the same name is a secret."""
     asked = set(resource.additional_secret_outputs)
     marked = asked | {key for key, value in resource.inputs.items() if isinstance(value, Secret)}
-    return {
-        key: Secret(value) if key in marked and not isinstance(value, Secret) else value
-        for key, value in resource.outputs.items()
-    }
+    return {key: as_secret(value) if key in marked else value for key, value in resource.outputs.items()}

@@ -6,9 +6,12 @@ import copy
 import re
 import threading
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
+from pulumi.runtime.proto import resource_pb2
+
+from engine.backend.codec import unknown_token
 from engine.deploy.deletions import Deletions
 from engine.deploy.execute import Executor, Step, Stopped
 from engine.deploy.goals import Goal, deletes_first, refuse, resource_of
@@ -16,24 +19,21 @@ from engine.deploy.identity import Identities, Problem
 from engine.deploy.options import Job
 from engine.deploy.paths import differences, keep_old, with_replaces
 from engine.deploy.plan import Planner
-from engine.deploy.plugins import ManagedProvider, Providers, package_of, require, settings_of
+from engine.deploy.plugins import Providers, package_of, require, settings_of
 from engine.deploy.policies import Policies
 from engine.deploy.scope import Scope
 from engine.deploy.state import State, dependencies_of, now
-from engine.deploy.values import same, to_struct, unknown_token
+from engine.deploy.values import same, to_struct
 from engine.events import Operation
 from engine.model import PropertyMap, Resource, provider_prefix
 from engine.provider import DiffResult, ProviderError
 
+Answer = resource_pb2.RegisterResourceResponse  # ``unknown``: there is and will be none, --target left it out
 
-@dataclass(frozen=True)
-class Answer:
-    """What the program gets back."""
 
-    urn: str
-    id: str
-    outputs: PropertyMap
-    unknown: bool = False  # there is no such resource, nor will there be: --target left it out
+def _answer(resource: Resource) -> Answer:
+    outputs = to_struct(resource.outputs if resource.custom else {})
+    return Answer(urn=resource.urn, id=resource.id, object=outputs)
 
 
 class Generator:
@@ -96,9 +96,9 @@ class Generator:
         """Raises Stopped (all said), or Problem and what reading the goal raises (to be reported)."""
         refuse(goal)
         old, new = self._claim(goal)
-        provider = self._providers.get(new.provider) if new.provider else None
+        self._providers.of(new)  # there has to be one
         try:
-            return self._advance(goal, old, new, provider)
+            return self._advance(goal, old, new)
         except ProviderError as error:
             raise Problem(str(error), new.urn) from error
 
@@ -109,48 +109,50 @@ class Generator:
             urn = self._identities.claim(goal.parent, goal.type, goal.name)
             old = self._identities.old(urn, goal)
             self.goals[urn] = goal
-        return old, resource_of(goal, urn, str(self._job.program.root), old)
+        return old, self._asked(goal, urn, old)
 
-    def _advance(self, goal: Goal, old: Resource | None, new: Resource, provider: ManagedProvider | None) -> Answer:
+    def _asked(self, goal: Goal, urn: str, old: Resource | None) -> Resource:
+        return resource_of(goal, urn, str(self._job.program.root), old)
+
+    def _advance(self, goal: Goal, old: Resource | None, new: Resource) -> Answer:
         gone = old is not None and old.urn in self._deletions.urns
         left_out = not self.scope.registers(new) and not (gone or (old is not None and old.external))
         imported = False
-        if goal.importId and provider is not None:
+        if goal.importId and goal.custom and not new.is_provider:
             known = (old.import_id or old.id) if old is not None else ""
             if old is None or old.external or known != goal.importId:
-                old, imported = self._import(old, new, provider), True  # whatever the targets are, as the CLI does
+                old, imported = self._import(old, new), True  # whatever the targets are, as the CLI does
         if left_out:
             return self._leave(old, new)
-        asked = new.inputs
         fresh = old is None or old.external or old.urn in self._deletions.urns or self._forced(old, new)
-        self._check(asked, new, None if fresh else old, provider)
+        self._check(None if fresh else old, new)
         self.planner.goal(goal, new, old, fresh)
         self._govern(goal, new)
         if old is None:
-            return self._finish(new, [Step("create", None, new, partial(self._create, new, provider))])
+            return self._finish(new, [Step("create", None, new, partial(self._create, new))])
         if old.external:
-            return self._finish(new, self._replacement(old, new, provider, DiffResult(True), before=False))
+            return self._finish(new, self._replacement(old, new, DiffResult(True), before=False))
         diff = DiffResult(False)
         if old.urn not in self._deletions.urns:
-            diff = with_replaces(self._diff(old, new, provider), new.replace_on_changes, bool(old.init_errors))
+            diff = with_replaces(self._diff(old, new), new.replace_on_changes, bool(old.init_errors))
         with self._state.lock:
             self.operated.add(new.urn)
             gone = old.urn in self._deletions.urns  # it had to go before something that it depends on
         if gone:
             self._executor.wait_until(lambda: old.pending_replacement)
-            return self._finish(new, self._replacement(old, new, provider, DiffResult(True), before=True))
+            return self._finish(new, self._replacement(old, new, DiffResult(True), before=True))
         if old.pending_replacement or (diff.changes and diff.replaces):
-            # What the check took over from the old resource does not belong to the new one.
-            return self._replace(goal, asked, old, new, provider, diff)
+            return self._replace(goal, old, new, diff)
         if diff.changes or old.init_errors:
-            update = Step("update", old, new, partial(self._update, old, new, provider), diff)
-            return self._finish(new, [update])
+            return self._finish(new, [Step("update", old, new, partial(self._update, old, new), diff)])
         if imported:
-            return Answer(new.urn, old.id, old.outputs)
+            return _answer(old)
         return self._finish(new, [Step("same", old, new, partial(self._keep, old, new))])
 
-    def _check(self, asked: PropertyMap, new: Resource, old: Resource | None, provider: ManagedProvider | None) -> None:
-        new.inputs = keep_old(asked, old.inputs, new.ignore_changes) if old is not None else asked
+    def _check(self, old: Resource | None, new: Resource) -> None:
+        if old is not None:
+            new.inputs = keep_old(new.inputs, old.inputs, new.ignore_changes)
+        provider = self._providers.of(new)
         if provider is None:
             return
         result = provider.check(old, new)
@@ -170,14 +172,14 @@ class Generator:
                 self._executor.failed.set()
                 raise Stopped
 
-    def _diff(self, old: Resource, new: Resource, provider: ManagedProvider | None) -> DiffResult:
+    def _diff(self, old: Resource, new: Resource) -> DiffResult:
         if self._forced(old, new):
             return DiffResult(True, ["id"])
         if new.deleted_with in self._replaced:
             return DiffResult(True, ["deletedWith"])
         if bool(old.provider) != bool(new.provider):
             return DiffResult(True, ["provider"])
-        if provider is not None:
+        if provider := self._providers.of(new):
             return provider.diff(old, new)
         if not new.is_provider:
             return DiffResult(not same(old.inputs, new.inputs), detailed=differences(old.inputs, new.inputs))
@@ -204,7 +206,7 @@ class Generator:
         for step in steps:
             self._executor.run(step)
         self.planner.done(new)
-        return Answer(new.urn, new.id, new.outputs if new.custom else {})
+        return _answer(new)
 
     # What --target leaves alone
 
@@ -213,12 +215,12 @@ class Generator:
         if old is None:
             self.scope.skipped.add(new.urn)
             self._executor.run(Step("same", copy.copy(new), new, recorded=False))
-            return Answer(new.urn, "", {}, unknown=True)
+            return Answer(urn=new.urn, unknown=True)
         with self._leaving:
             if old.urn not in self.operated:
                 self._stay(old)
             self._identities.seen.add(old.urn)
-        return Answer(old.urn, old.id, old.outputs if old.custom else {})
+        return _answer(old)
 
     def _stay(self, old: Resource) -> None:
         """Also what it depends on, which the program may no longer have: that has to stand before it in the state."""
@@ -239,33 +241,25 @@ class Generator:
         if new.is_provider:
             self._providers.register(new)
 
-    def _create(self, new: Resource, provider: ManagedProvider | None) -> None:
+    def _create(self, new: Resource) -> None:
         if new.is_provider:
             new.id = unknown_token if self._executor.preview else str(uuid.uuid4())
             self._provide(new)
-        elif provider is not None:
+        elif provider := self._providers.of(new):
             provider.create(new)
 
-    def _update(self, old: Resource, new: Resource, provider: ManagedProvider | None) -> None:
+    def _update(self, old: Resource, new: Resource) -> None:
         new.id = old.id
         if new.is_provider:
             self._provide(new)
-        elif provider is not None:
+        elif provider := self._providers.of(new):
             provider.update(old, new)
 
     def _provide(self, new: Resource) -> None:
         new.outputs = {key: value for key, value in new.inputs.items() if key != "__internal"}
         self._providers.register(new)
 
-    def _replace(
-        self,
-        goal: Goal,
-        asked: PropertyMap,
-        old: Resource,
-        new: Resource,
-        provider: ManagedProvider | None,
-        diff: DiffResult,
-    ) -> Answer:
+    def _replace(self, goal: Goal, old: Resource, new: Resource, diff: DiffResult) -> Answer:
         if new.protect and old.protect:
             self._executor.complain(
                 f'unable to replace resource "{new.urn}"\nas it is currently marked for protection. To unprotect the '
@@ -278,30 +272,30 @@ class Generator:
         with self._state.lock:
             self._replaced.add(new.urn)
         if not self._forced(old, new):
-            self._check(asked, new, None, provider)
-        asked_first = deletes_first(goal)
-        before = diff.delete_before_replace if asked_first is None else asked_first
+            # What the check took over from the old resource does not belong to the new one.
+            new.inputs = self._asked(goal, new.urn, old).inputs
+            self._check(None, new)
+        asked = deletes_first(goal)
+        before = diff.delete_before_replace if asked is None else asked
         steps = []
         if before or old.pending_replacement:
             with self._state.lock:
                 before, steps = True, self._deletions.before(old, new, self.operated)
-        return self._finish(new, [*steps, *self._replacement(old, new, provider, diff, before)])
+        return self._finish(new, [*steps, *self._replacement(old, new, diff, before)])
 
-    def _replacement(
-        self, old: Resource, new: Resource, provider: ManagedProvider | None, diff: DiffResult, before: bool
-    ) -> list[Step]:
+    def _replacement(self, old: Resource, new: Resource, diff: DiffResult, before: bool) -> list[Step]:
         """``before``: the old one was deleted first, and stays in the state until the new one is there."""
         announce = Step("replace", old, new, diff=diff, recorded=False)
-        create = Step("create-replacement", old, new, partial(self._create, new, provider), diff)
+        create = Step("create-replacement", old, new, partial(self._create, new), diff)
         create.marks = "" if before else "delete"
         return [announce, create] if before else [create, announce]
 
-    def _import(self, old: Resource | None, new: Resource, provider: ManagedProvider) -> Resource:
+    def _import(self, old: Resource | None, new: Resource) -> Resource:
         """Take over what exists; the result is the old state of what follows."""
         found = replace(new, inputs={}, outputs={})
 
         def apply() -> None:
-            read = provider.read(replace(found, id=new.import_id))
+            read = self._providers.get(new.provider).read(replace(found, id=new.import_id))
             if not read.id:
                 raise ProviderError(f"resource '{new.import_id}' does not exist")
             if read.inputs is None:

@@ -5,18 +5,16 @@ The signatures are those of ``pulumi/runtime/rpc.py``.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 from google.protobuf import struct_pb2
 
-from engine.model import UNKNOWN, PropertyMap, Reference, Secret, contains_secret
+from engine.backend.codec import encode, reference_signature, secret_signature, signature, unknown_token
+from engine.model import UNKNOWN, PropertyMap, Reference, Secret, contains_secret, mapped
 
-signature: Final = "4dabf18193072939515e22adb298388d"
-secret_signature: Final = "1b47061264138c4ac30d75fd1eb44270"
 output_signature: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
-reference_signature: Final = "5cf8f73096256a8f31e491e813e4eb8e"
-unknown_token: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-unsupported_signatures: Final = {
+_unsupported: Final = {
     "c44067f5952c0a294b673a41bacd8c17": "an asset",
     "0def7320c3a5731c473e5ecbe6d01bc7": "an archive",
 }
@@ -49,7 +47,7 @@ def _from_value(value: struct_pb2.Value, path: str, found: set[str]) -> Any:
         case "struct_value":
             fields = value.struct_value.fields
             if signature in fields:
-                return _from_special(fields, path, found)
+                return _special({key: _from_value(item, path, found) for key, item in fields.items()}, path, found)
             return {key: _from_value(item, f"{path}.{key}", found) for key, item in fields.items()}
         case "list_value":
             return [_from_value(item, f"{path}[{i}]", found) for i, item in enumerate(value.list_value.values)]
@@ -57,76 +55,44 @@ def _from_value(value: struct_pb2.Value, path: str, found: set[str]) -> Any:
             return None
 
 
-def _from_special(fields: Any, path: str, found: set[str]) -> Any:
-    kind = fields[signature].string_value
+def _special(fields: PropertyMap, path: str, found: set[str]) -> Any:
+    kind = fields[signature]
     if kind == secret_signature:
-        inner = _from_value(fields["value"], path, found)
-        return inner if isinstance(inner, Secret) else Secret(inner)
+        return as_secret(fields["value"])
     if kind == output_signature:
-        if "dependencies" in fields:
-            found.update(item.string_value for item in fields["dependencies"].list_value.values)
-        known = _from_value(fields["value"], path, found) if "value" in fields else UNKNOWN
-        is_secret = "secret" in fields and fields["secret"].bool_value
-        return Secret(known) if is_secret and not isinstance(known, Secret) else known
+        found.update(fields.get("dependencies", ()))
+        value = fields.get("value", UNKNOWN)
+        return as_secret(value) if fields.get("secret") else value
     if kind == reference_signature:
-        id = _from_value(fields["id"], path, found) if "id" in fields else None
-        version = fields["packageVersion"].string_value if "packageVersion" in fields else ""
-        return Reference(fields["urn"].string_value, UNKNOWN if id == "" else id, version)
-    name = unsupported_signatures.get(kind, f"a value of unknown signature {kind}")
+        id = UNKNOWN if fields.get("id") == "" else fields.get("id")
+        return Reference(fields["urn"], id, fields.get("packageVersion", ""))
+    name = _unsupported.get(kind, f"a value of unknown signature {kind}")
     raise UnsupportedValue(f"property '{path}' holds {name}, which the embedded engine does not support")
+
+
+def as_secret(value: Any) -> Secret:
+    return value if isinstance(value, Secret) else Secret(value)
 
 
 def to_struct(values: PropertyMap) -> struct_pb2.Struct:
     """The reverse, with every mark kept; give it plain values for a receiver that accepts no marks."""
     struct = struct_pb2.Struct()
-    for key, value in values.items():
-        _put(struct.fields[key], value)
+    struct.update(encode(values, _sent, infinite=True))
     return struct
 
 
-def _put(target: struct_pb2.Value, value: Any) -> None:
-    if value is None:
-        target.null_value = struct_pb2.NULL_VALUE
-    elif value is UNKNOWN:
-        target.string_value = unknown_token
-    elif isinstance(value, bool):
-        target.bool_value = value
-    elif isinstance(value, (int, float)):
-        target.number_value = value
-    elif isinstance(value, str):
-        target.string_value = value
-    elif isinstance(value, dict):
-        target.struct_value.SetInParent()
-        for key, item in value.items():
-            _put(target.struct_value.fields[key], item)
-    elif isinstance(value, (list, tuple)):
-        target.list_value.SetInParent()
-        for item in value:
-            _put(target.list_value.values.add(), item)
-    elif isinstance(value, Secret):
-        _put(target, {signature: secret_signature, "value": value.value})
-    elif isinstance(value, Reference):
-        special: dict[str, Any] = {signature: reference_signature, "urn": value.urn}
-        if value.id is not None:
-            special["id"] = value.id
-        if value.package_version:
-            special["packageVersion"] = value.package_version
-        _put(target, special)
-    else:
-        raise UnsupportedValue(f"a value of type {type(value).__name__} cannot be sent to a program or provider")
+def _sent(secret: Secret) -> PropertyMap:
+    return {signature: secret_signature, "value": encode(secret.value, _sent, infinite=True)}
 
 
 def plain(value: Any) -> Any:
     """The value as a provider sees it that accepts neither secrets nor references: an id stands for a resource."""
-    if isinstance(value, Secret):
-        return plain(value.value)
-    if isinstance(value, Reference):
-        return value.urn if value.id is None else value.id
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    return value
+    return mapped(value, lambda leaf: plain(leaf.value) if isinstance(leaf, Secret) else by_id(leaf))
+
+
+def by_id(value: Any) -> Any:
+    """What stands for a reference where none is understood: the resource's id, or else its URN."""
+    return (value.urn if value.id is None else value.id) if isinstance(value, Reference) else value
 
 
 def mark_like(values: PropertyMap, model: PropertyMap) -> PropertyMap:
@@ -147,18 +113,15 @@ def mark_like(values: PropertyMap, model: PropertyMap) -> PropertyMap:
     return result
 
 
-def same(left: Any, right: Any) -> bool:
+def same(left: Any, right: Any, *, unknown_is_any: bool = False) -> bool:
     """Equality of values, where ``True`` is not ``1``; a secret equals only a secret."""
+    alike = partial(same, unknown_is_any=unknown_is_any)
+    if left is right or (unknown_is_any and (left is UNKNOWN or right is UNKNOWN)):
+        return True
     if isinstance(left, Secret) and isinstance(right, Secret):
-        return same(left.value, right.value)
+        return alike(left.value, right.value)
     if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+        return left.keys() == right.keys() and all(alike(left[key], right[key]) for key in left)
     if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(same, left, right))
-    if isinstance(left, bool) != isinstance(right, bool):
-        return False
-    return bool(left is right or ((type(left) is type(right) or _numbers(left, right)) and left == right))
-
-
-def _numbers(left: Any, right: Any) -> bool:
-    return isinstance(left, (int, float)) and isinstance(right, (int, float))
+        return len(left) == len(right) and all(map(alike, left, right))
+    return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)

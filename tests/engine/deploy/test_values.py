@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.backend.codec import signature
 from engine.deploy.dynamic import exception_text
 from engine.deploy.goals import make_urn, seconds
 from engine.deploy.paths import covers, differences, invert, keep_old, parse
@@ -16,7 +17,6 @@ from engine.deploy.values import (
     output_signature,
     plain,
     same,
-    signature,
     to_struct,
 )
 from engine.model import UNKNOWN, Reference, Secret
@@ -46,6 +46,12 @@ def test_references_and_output_values():
     found: dict[str, set[str]] = {}
     assert from_struct(to_struct({"o": [output, {signature: output_signature}]}), found) == {"o": [Secret(1), UNKNOWN]}
     assert found == {"o": {"urn:x"}}
+
+
+def test_numbers_without_end_stay_numbers_on_the_wire():
+    assert from_struct(to_struct({"n": [float("inf"), Secret(float("-inf")), 2.0]})) == {
+        "n": [float("inf"), Secret(float("-inf")), 2]
+    }
 
 
 def test_unsupported_values_are_named():

@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from engine.deploy.values import secret_signature, signature
+from engine.backend.codec import secret_signature, signature
 from tests.engine.docker.conftest import daemon, world
 
 __all__ = ["daemon", "world"]

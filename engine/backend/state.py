@@ -11,15 +11,18 @@ import functools
 import hashlib
 import importlib.metadata
 import json
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from engine.backend import codec
 from engine.backend.errors import DamagedState, EngineError
 from engine.backend.files import write_atomic
 from engine.backend.secrets import PassphraseManager
 from engine.model import PendingOperation, Resource, Snapshot
+
+_features: Final = {"resourceHooks": "hooks", "taint": "taint"}  # fields of resources that make it version 4
 
 
 def sdk_version() -> str:
@@ -96,11 +99,11 @@ class StateFile:
     def _checkpoint(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict) or not isinstance(data.get("checkpoint") or {}, dict) or "version" not in data:
             raise self._damaged("it is not a checkpoint: 'version' and 'checkpoint' are missing")
-        if data["version"] != 3 or data.get("features"):
-            features = ", ".join(data.get("features") or []) or "none"
+        unknown = sorted(set(data.get("features") or []) - set(_features.values()))
+        if data["version"] not in (3, 4) or unknown:
             raise EngineError(
-                f"{self.path}: state of version {data['version']} (features: {features}) is not supported by this "
-                "embedded engine, only version 3: use Pulumi's CLI for this stack"
+                f"{self.path}: state of version {data['version']} (features: {', '.join(unknown) or 'none'}) is not "
+                "supported by this embedded engine, only version 3, and 4 with hooks or taint: use Pulumi's CLI here"
             )
         return data.get("checkpoint") or {}
 
@@ -151,7 +154,9 @@ class StateFile:
         parts.append(f'"metadata":{codec.dumps(snapshot.metadata)}')
         self._encoded = kept  # what is no longer in the state is forgotten
         around = codec.dumps({"stack": self.stack, **self._around})[:-1]
-        return f'{{"version":3,"checkpoint":{around},"latest":{{{",".join(parts)}}}}}}}'
+        pending_resources = (pending.resource for pending in snapshot.pending_operations)
+        head = codec.dumps(version_of(resource.extra for resource in (*snapshot.resources, *pending_resources)))[:-1]
+        return f'{head},"checkpoint":{around},"latest":{{{",".join(parts)}}}}}}}'
 
     def _resource(self, resource: Resource, kept: dict[int, tuple[Resource, str]]) -> str:
         known = self._encoded.get(id(resource))  # the entry holds the resource, so its id is not used again
@@ -192,6 +197,12 @@ class StateFile:
         if backup.exists():
             advice = f"restore the state before it with `cp {backup} {self.path}`, then run `pulumi refresh`"
         return DamagedState(f"the state file {self.path} is damaged: {what}.\nNothing was changed; {advice}")
+
+
+def version_of(resources: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """``version`` and ``features`` of a state with resources of these fields: 4 where one has what 3 did not know."""
+    found = {feature for fields in resources for name, feature in _features.items() if fields.get(name)}
+    return {"version": 4, "features": sorted(found)} if found else {"version": 3}
 
 
 def _salt(providers: dict[str, Any] | None) -> str:

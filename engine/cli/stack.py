@@ -12,7 +12,7 @@ import click
 from engine.backend import codec, history, locks
 from engine.backend.errors import ConfigurationError, EngineError, StackNotFound
 from engine.backend.secrets import PassphraseManager
-from engine.backend.state import StateFile
+from engine.backend.state import StateFile, version_of
 from engine.cli.flags import Command, Group, option, switch
 from engine.cli.session import Session, as_json, say, table
 from engine.model import Snapshot, type_stack, unwrap
@@ -113,7 +113,8 @@ def export(session: Session, file: str | None, show_secrets: bool) -> None:
     deployment = session.raw()
     if show_secrets and (manager := session.state.manager_of(deployment.get("secrets_providers"))):
         deployment = codec.encode(codec.decode(deployment, manager.decrypt), codec.sealed(str, "plaintext"))
-    document = as_json({"version": 3, "deployment": deployment}, 4) + "\n"
+    head = version_of(deployment.get("resources") or [])
+    document = as_json({**head, "deployment": deployment}, 4) + "\n"
     if file:
         Path(file).write_text(document, encoding="utf-8")
     else:

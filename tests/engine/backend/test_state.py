@@ -190,6 +190,17 @@ def test_state_that_is_not_understood_is_refused(state: StateFile, fields: dict[
         state.load()
 
 
+def test_hooks_and_taint_make_it_version_4(state: StateFile) -> None:
+    resource = Resource("urn:pulumi:dev::p::t::a", "t", False, extra={"resourceHooks": {"BeforeDelete": ["tell"]}})
+    state.save(Snapshot([resource]))
+    document = json.loads(state.path.read_text(encoding="utf-8"))
+    assert (document["version"], document["features"]) == (4, ["hooks"])
+    assert state.load().resources[0].extra == resource.extra
+    state.save(Snapshot([]))
+    document = json.loads(state.path.read_text(encoding="utf-8"))
+    assert (document["version"], "features" in document) == (3, False)
+
+
 def test_a_disk_that_refuses_leaves_the_old_state(state: StateFile, monkeypatch: pytest.MonkeyPatch) -> None:
     state.save(Snapshot())
     before = state.path.read_bytes()

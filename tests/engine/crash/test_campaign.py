@@ -1,4 +1,7 @@
-"""The engine is killed at random moments; the next ``up`` has to set everything right."""
+"""The engine is killed at random moments; the next ``up`` has to set everything right.
+
+``CRASH_SEED`` repeats the choices of a campaign, ``CRASH_KILLS`` is another length for the whole one.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ def test_twelve_kills(world: World) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_two_hundred_kills(world: World) -> None:
-    campaign(world, 200)
+    campaign(world, int(os.environ.get("CRASH_KILLS") or 200))
 
 
 @pytest.mark.slow

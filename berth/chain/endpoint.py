@@ -13,10 +13,11 @@ import threading
 import time
 from dataclasses import dataclass
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
 import urllib3
 
-from berth.chain.errors import BlockGone, CallFailed, ChainUnreachable, NoContract, WrongChain
+from berth.chain.errors import AnswerTooLarge, BlockGone, CallFailed, ChainUnreachable, NoContract, WrongChain
 from berth.chain.hashing import normalize_address
 
 Finality = Literal["latest", "safe", "finalized"]
@@ -25,6 +26,8 @@ response_limit: Final = 64 * 2**20  # bytes; 1,000 rows of a list are 0.3 MiB
 _chunk: Final = 2**16
 _brackets: Final = 10_000  # in one answer; blocks and receipts have some dozens
 _said: Final = 500  # characters of an endpoint's own words that a message shows
+_secret: Final = re.compile(r"[A-Za-z0-9_-]{16,}")
+_too_often: Final = re.compile(r"rate.?limit|too many requests", re.IGNORECASE)
 _hash: Final = re.compile(r"0x[0-9a-f]{64}")
 _block_gone: Final = re.compile(
     r"(header|block|resource|state|trie node)[^.]*(not found|missing|unknown|not available|out ?of ?range)"
@@ -32,6 +35,13 @@ _block_gone: Final = re.compile(
     r"|not (currently )?canonical|historical state",
     re.IGNORECASE,
 )
+
+
+def shown_url(url: str) -> str:
+    """A URL as logs, metrics and messages may hold it: without user, query and whatever in its path may be a key."""
+    parts = urlsplit(url)
+    path = "/".join("..." if _secret.fullmatch(part) else part for part in parts.path.split("/"))
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{path}" + ("?..." if parts.query else "")
 
 
 @dataclass(frozen=True)
@@ -82,14 +92,14 @@ class TimeLimits:
 
 
 class Endpoint:
-    """One JSON-RPC URL that must serve chain ``chain_id``.
+    """One JSON-RPC URL that must serve chain ``chain_id``; ``url`` is how it is shown, see :func:`shown_url`.
 
     Errors: ChainUnreachable (no, late, or no JSON-RPC answer), CallFailed (the endpoint refused),
     BlockGone (it cannot answer for the block asked for), WrongChain.
     """
 
     def __init__(self, url: str, chain_id: int, limits: TimeLimits | None = None) -> None:
-        self.url, self.chain_id = url, chain_id
+        self.url, self.target, self.chain_id = shown_url(url), url, chain_id
         self.limits = limits or TimeLimits()
         # No retries here: whoever calls knows whether waiting makes sense, and for how long.
         self._pool = urllib3.PoolManager(maxsize=4, retries=False)
@@ -181,7 +191,7 @@ class Endpoint:
         try:
             response = self._pool.request(
                 "POST",
-                self.url,
+                self.target,
                 body=json.dumps(body).encode(),
                 headers={"Content-Type": "application/json"},
                 timeout=urllib3.Timeout(connect=self.limits.connect, read=self.limits.call),
@@ -203,9 +213,15 @@ class Endpoint:
             ) from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise ChainUnreachable(self._unreachable(error)) from None
+        if response.status == 429:
+            raise ChainUnreachable(f"{self.url} does not answer {method} now: it is asked too often (HTTP 429)")
+        # The parser recurses: deep enough, it ends the process, whatever Python's own limit says.
+        if raw.count(b"[") + raw.count(b"{") > _brackets:
+            raise AnswerTooLarge(
+                f"{self.url} answered {method} with more than {_brackets} lists and objects: is it a JSON-RPC endpoint?"
+            )
         try:
-            # The parser recurses: deep enough, it ends the process, whatever Python's own limit says.
-            answer = json.loads(raw) if raw.count(b"[") + raw.count(b"{") <= _brackets else None
+            answer = json.loads(raw)
         except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
@@ -229,15 +245,18 @@ class Endpoint:
             if time.monotonic() > deadline:
                 raise TimeoutError
             if size > response_limit:
-                raise ChainUnreachable(f"{self.url} answered {method} with more than {response_limit >> 20} MiB")
+                raise AnswerTooLarge(f"{self.url} answered {method} with more than {response_limit >> 20} MiB")
         return b"".join(parts)
 
-    def _refusal(self, method: str, error: Any) -> BlockGone | CallFailed:
+    def _refusal(self, method: str, error: Any) -> BlockGone | CallFailed | ChainUnreachable:
         details = error if isinstance(error, dict) else {"message": str(error)}
         message, data = _printable(str(details.get("message", ""))), details.get("data", "")
         code = details.get("code", 0)
         if _block_gone.search(message):
             return BlockGone(f"{self.url} cannot answer {method} for that block: {message}")
+        if _too_often.search(message):
+            # Nothing of the question is wrong: another endpoint may answer it, or this one later.
+            return ChainUnreachable(f"{self.url} does not answer {method} now: {message}")
         return CallFailed(
             f"{self.url} refused {method}: {message}",
             code if isinstance(code, int) else 0,

@@ -4,7 +4,8 @@
 
     ChainError
     ├── TemporaryError           the same call may work later
-    │   ├── ChainUnreachable     no answer, or none in time, or not JSON-RPC
+    │   ├── ChainUnreachable     no answer, or none in time, or not JSON-RPC, and
+    │   │   └── AnswerTooLarge   more than is read: ask for less
     │   └── BlockGone            the endpoint cannot answer for that block (reorg, pruned, not there yet)
     └── PermanentError           someone has to change something first
             ├── WrongChain           the endpoint serves another chain
@@ -30,6 +31,10 @@ class PermanentError(ChainError):
 
 class ChainUnreachable(TemporaryError):
     """The endpoint did not answer, not in time, or not in JSON-RPC."""
+
+
+class AnswerTooLarge(ChainUnreachable):
+    """The answer is larger than what is read of one: the same question about less may be answered."""
 
 
 class BlockGone(TemporaryError):

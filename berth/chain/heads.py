@@ -15,7 +15,7 @@ from typing import Any, Final
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
-from berth.chain.endpoint import Endpoint, Header
+from berth.chain.endpoint import Endpoint, Header, shown_url
 from berth.chain.errors import ChainError, ChainUnreachable
 from berth.kit.logging import get_logger
 
@@ -121,7 +121,9 @@ class Heads:
             self._wake.set()
             attempt = 0 if was and time.monotonic() - began > _longest_wait else attempt + 1
             if was or attempt == 1:
-                self._log.warning("no subscription to new heads, asking for them", url=self._ws_url, reason=reason)
+                shown = shown_url(self._ws_url)
+                reason = reason.replace(self._ws_url, shown)
+                self._log.warning("no subscription to new heads, asking for them", url=shown, reason=reason)
             self._stop.wait(backoff(attempt))
 
     def _follow(self) -> None:
@@ -139,10 +141,10 @@ class Heads:
             connection.send(json.dumps(request))
             answer = self._parse(connection.recv(timeout=_open_within))
             if not isinstance(answer.get("result"), str):
-                raise ChainUnreachable(f"{self._ws_url} takes no subscription to new heads")
+                raise ChainUnreachable(f"{shown_url(self._ws_url)} takes no subscription to new heads")
             self.subscribed = True
             self._wake.set()
-            self._log.info("subscribed to new heads", url=self._ws_url)
+            self._log.info("subscribed to new heads", url=shown_url(self._ws_url))
             while not self._stop.is_set():
                 message = self._parse(connection.recv())
                 received = time.perf_counter()
@@ -153,7 +155,7 @@ class Heads:
         try:
             head = Header.parse(message["params"]["result"])
         except (KeyError, TypeError, ValueError) as error:
-            raise ChainUnreachable(f"{self._ws_url} sent something else than a head: {error}") from None
+            raise ChainUnreachable(f"{shown_url(self._ws_url)} sent something else than a head: {error}") from None
         self._hear(self.endpoint, head, received)
 
     def _parse(self, text: str | bytes) -> dict[str, Any]:
@@ -162,5 +164,5 @@ class Heads:
         except (ValueError, RecursionError):
             message = None
         if not isinstance(message, dict):
-            raise ChainUnreachable(f"{self._ws_url} does not speak JSON-RPC")
+            raise ChainUnreachable(f"{shown_url(self._ws_url)} does not speak JSON-RPC")
         return message

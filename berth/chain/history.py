@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from berth.chain.endpoint import Endpoint
-from berth.chain.errors import CallFailed, ChainUnreachable, TemporaryError
+from berth.chain.errors import AnswerTooLarge, CallFailed, ChainUnreachable, TemporaryError
 from berth.chain.hashing import keccak
 
 accounts_kept: Final = 1000
@@ -72,15 +72,21 @@ class History:
         deadline = time.monotonic() + seconds
         try:
             head = self._endpoint.block().number
-            position = max(self._start, found.read_to + 1 - _overlap)
+            position, span = max(self._start, found.read_to + 1 - _overlap), self._span
             while position <= head:
                 if time.monotonic() > deadline:
                     raise StillReading(
                         f"events are read up to block {position} of {head}: try again, it goes on from there"
                     )
-                end = min(position + self._span - 1, head)
-                if self._read(account, collection, position, end, found):
-                    position = end + 1
+                end = min(position + min(span, self._span) - 1, head)
+                try:
+                    if self._read(account, collection, position, end, found):
+                        position, span = end + 1, span * 2
+                except AnswerTooLarge:
+                    # Somebody was sent passes to and fro: that is no reason to ask about others in small parts.
+                    if end == position:
+                        raise
+                    span = (end - position + 1) // 2
         finally:
             # Also where it failed: what was read is not read again.  Two threads may read the same, which is harmless.
             with self._lock:

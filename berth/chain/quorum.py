@@ -14,7 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_c
 from typing import Any, Final
 
 from berth.chain.endpoint import Endpoint
-from berth.chain.errors import BlockGone, CallFailed, ChainError, ChainUnreachable, WrongChain
+from berth.chain.errors import AnswerTooLarge, BlockGone, CallFailed, ChainError, ChainUnreachable, WrongChain
 from berth.kit.logging import get_logger
 
 _tags: Final = ("latest", "safe", "finalized")
@@ -36,8 +36,9 @@ class Quorum(Endpoint):
         if not 1 <= needed <= len(members):
             raise ValueError(f"a quorum of {needed} cannot be had from {len(members)} endpoints")
         super().__init__(
-            members[0].url if len(members) == 1 else ", ".join(m.url for m in members), members[0].chain_id
+            members[0].target if len(members) == 1 else ", ".join(m.target for m in members), members[0].chain_id
         )
+        self.url = ", ".join(member.url for member in members)
         self.members, self.needed = tuple(members), needed
         self._report = report
         self._preferred = 0
@@ -111,7 +112,8 @@ class Quorum(Endpoint):
                 if isinstance(answer, ChainError):
                     raise answer
                 return answer
-        raise ChainUnreachable(
+        large = any(isinstance(answer, AnswerTooLarge) for ballot in votes.values() for _, answer in ballot)
+        raise (AnswerTooLarge if large else ChainUnreachable)(
             f"no {self.needed} of {len(self.members)} endpoints agree on {method}: {_told(votes)}. Nothing was changed"
         )
 

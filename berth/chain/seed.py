@@ -106,7 +106,7 @@ def _mine(endpoint: Endpoint, transactions: list[dict[str, str]]) -> None:
         for number, one in enumerate(transactions)
     ]
     headers = {"Content-Type": "application/json"}
-    response = urllib3.request("POST", endpoint.url, body=json.dumps(calls), headers=headers, timeout=_timeout)
+    response = urllib3.request("POST", endpoint.target, body=json.dumps(calls), headers=headers, timeout=_timeout)
     refused = [answer["error"]["message"] for answer in response.json() if "error" in answer]
     if refused:
         raise CallFailed(f"{endpoint.url} refused {len(refused)} of {len(calls)} transactions: {refused[0]}")

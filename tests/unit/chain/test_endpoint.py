@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from berth.chain.endpoint import Block, Endpoint, TimeLimits
-from berth.chain.errors import BlockGone, CallFailed, ChainUnreachable, NoContract, WrongChain
+from berth.chain.errors import AnswerTooLarge, BlockGone, CallFailed, ChainUnreachable, NoContract, WrongChain
 
 quick = TimeLimits(connect=0.5, call=0.5)
 address = "0x" + "11" * 20
@@ -195,3 +195,37 @@ def test_no_code_names_address_and_chain() -> None:
 def test_no_code_on_another_chain_is_that() -> None:
     with serving(results(eth_getCode="0x", eth_chainId="0x1")) as server, pytest.raises(WrongChain):
         endpoint_of(server).require_code(address, "the KeyRegistry")
+
+
+def test_a_key_in_a_url_is_used_and_never_shown() -> None:
+    with serving(results(eth_chainId="0x1", eth_getBlockByNumber=None)) as server:
+        secret = "Zm9vYmFyYmF6cXV4MTIz"
+        endpoint = Endpoint(f"http://me:{secret}@127.0.0.1:{server.server_port}/v3/{secret}?key={secret}", 31337, quick)
+        assert endpoint.url == f"http://127.0.0.1:{server.server_port}/v3/...?..."
+        for ask in (endpoint.check_chain, endpoint.block):
+            with pytest.raises((WrongChain, BlockGone)) as raised:
+                ask()
+            assert secret not in str(raised.value)
+    with pytest.raises(ChainUnreachable) as gone:
+        Endpoint(f"http://127.0.0.1:{server.server_port}/{secret}", 1, quick).block()
+    assert secret not in str(gone.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        (429, {"error": {"code": -32005, "message": "daily request count exceeded"}}),
+        (200, {"error": {"code": -32016, "message": "over rate limit"}}),
+        (200, {"error": {"code": -32005, "message": "Too Many Requests"}}),
+    ],
+)
+def test_an_endpoint_that_is_asked_too_often_is_one_that_does_not_answer(body: tuple[int, dict[str, Any]]) -> None:
+    status, text = body[0], json.dumps(body[1]).encode()
+    with serving(lambda handler, call: handler.send(text, status)) as server, pytest.raises(ChainUnreachable):
+        endpoint_of(server).block()
+
+
+def test_an_answer_of_too_many_parts_says_so() -> None:
+    answer = json.dumps({"jsonrpc": "2.0", "id": 1, "result": [{"topics": []}] * 6000}).encode()
+    with serving(lambda handler, call: handler.send(answer)) as server, pytest.raises(AnswerTooLarge):
+        endpoint_of(server).request("eth_getLogs", {})

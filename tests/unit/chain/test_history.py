@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from berth.chain.endpoint import Block, Endpoint
-from berth.chain.errors import CallFailed, ChainUnreachable
+from berth.chain.errors import AnswerTooLarge, CallFailed, ChainUnreachable
 from berth.chain.hashing import keccak
 from berth.chain.history import History, StillReading
 
@@ -103,6 +103,23 @@ def test_ranges_shrink_to_what_the_endpoint_takes() -> None:
     assert all(last - first < 700 for first, last in chain.ranges)
     assert chain.ranges[0][0] == 0
     assert [first for first, _ in chain.ranges[1:]] == [last + 1 for _, last in chain.ranges[:-1]]
+
+
+def test_an_account_with_more_events_than_an_answer_holds_is_read_in_parts_and_no_other() -> None:
+    class Full(Chain):
+        def request(self, method: str, *params: Any) -> Any:
+            found = super().request(method, *params)
+            if len(found) > 3:
+                raise AnswerTooLarge("more than is read")
+            return found
+
+    chain = Full([transfer(number, 100 + number) for number in range(20)], 20_000)
+    history = History(chain, registry)
+    assert history.of(alice, collection).tokens == set(range(20))
+    chain.logs, chain.head = [], 40_000
+    chain.ranges.clear()
+    history.of("0x" + "00" * 19 + "07", collection)
+    assert len(chain.ranges) == 5
 
 
 def test_an_endpoint_that_takes_no_range_is_an_error() -> None:

@@ -34,6 +34,12 @@ describe("the proof of possession", () => {
     expect(possessionProof(pairOf(mine), token, challenge)).toBe("mlp0Neyn5YUWOJ+qc/EraDcXDPBfaMqtJ11kRs07JWk=");
   });
 
+  it("is the server's known answer, which its own tests hold too", () => {
+    const given = { serverKey: pairOf("ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=").publicKey, nonce: "QEFCQ0RFRkdISUpLTE1OT1BRUlNUVVZXWFlaW1xdXl8=" };
+    const proof = possessionProof(pairOf("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="), "258", given);
+    expect(proof).toBe("C8gBQTmsx5LVz26g6iPaAWXZpx9s7QRUlQ37HNQTYY4=");
+  });
+
   it("is another for another token, nonce or key", () => {
     const proof = possessionProof(pairOf(mine), token, challenge);
     expect(possessionProof(pairOf(mine), "7", challenge)).not.toBe(proof);

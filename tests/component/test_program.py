@@ -10,6 +10,7 @@ import pytest
 from pulumi.runtime import rpc
 
 from berth.chain.accounts import address_of
+from tests.component.certificates import certificate
 from tests.component.recorder import (
     Recorder,
     Registered,
@@ -297,6 +298,21 @@ def test_what_the_settings_say_of_chain_and_tunnel_reaches_the_nodes() -> None:
     assert node_1.inputs["sysctls"]["net.ipv6.conf.all.disable_ipv6"] == "0"
     for path, value in _leaves(node_1.inputs):
         assert key not in str(value), path
+
+
+def test_a_gateway_with_tls_publishes_it_and_keeps_the_key_secret() -> None:
+    pem, key = certificate("vpn.example.org")
+    gateway = {"bind": "0.0.0.0", "publicUrl": "https://vpn.example.org", "tls": {"certificate": pem, "key": key}}
+    config = {**stack_config("dev"), "berth:gateway": json.dumps(gateway)}
+    recorder = declare(run_program, "dev", config)
+    resource = recorder.named(container, "gateway")
+    published = {int(port["internal"]): int(port["external"]) for port in resource.inputs["ports"]}
+    assert published == {8000: 80, 8080: 8080, 8443: 443}
+    assert key.strip() in uploads(resource)["/run/berth/tls.pem"]
+    line = key.splitlines()[1]
+    for path, value in _leaves(resource.inputs):
+        assert line not in str(value), path
+    assert environment(recorder.named(container, "access"))["PUBLIC_URL"] == "https://vpn.example.org"
 
 
 def _leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:

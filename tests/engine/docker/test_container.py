@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -373,9 +374,10 @@ def test_a_port_in_use_is_told_before_anything_is_touched(world: World) -> None:
     careful = DockerProvider(preflight=True)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         used = listener.getsockname()[1]
-        refused = careful.check(urn(CONTAINER, "ports"), {}, inputs(used)).failures
+        asked = Call(urn(CONTAINER, "ports"), news=inputs(used))
+        refused = careful.check(asked).failures
         assert [failure.property for failure in refused] == ["ports"]
         assert f"127.0.0.1:{used}/tcp is in use" in refused[0].reason
-        assert not careful.check(urn(CONTAINER, "ports"), inputs(used), inputs(used)).failures, "it is its own"
-        assert not DockerProvider().check(urn(CONTAINER, "ports"), {}, inputs(used)).failures, "a preview asks nobody"
-    assert not careful.check(urn(CONTAINER, "ports"), {}, inputs(used)).failures
+        assert not careful.check(replace(asked, inputs=inputs(used))).failures, "it is its own"
+        assert not DockerProvider().check(asked).failures, "a preview asks nobody"
+    assert not careful.check(asked).failures

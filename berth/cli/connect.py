@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from berth.access.client import probe
 from berth.access.client.device import Profile, private_in, private_text, write_private
-from berth.access.client.errors import ApiRefused, NothingToUse, Untrusted, WalletError
+from berth.access.client.errors import ApiRefused, ClientError, NothingToUse, Untrusted, WalletError
 from berth.access.client.service import AccessService, Registered
 from berth.access.client.wallet import Wallet
 from berth.access.possession import public_of
@@ -151,10 +151,15 @@ def _register(service: AccessService, wallet: Wallet, token: int, file: Path) ->
     with working(f"registering a key for pass {token}"):
         try:
             return service.register(wallet, token, private), private
-        except (ApiRefused, Untrusted) as refusal:
-            # Except where it was sent and may still be mined.
-            if getattr(refusal, "reason", "") != "not-mined":
+        except (ClientError, KeyboardInterrupt) as failure:
+            # Unless it is certain that nothing was sent, it may be mined yet.
+            if isinstance(failure, ApiRefused | Untrusted) and getattr(failure, "reason", "") != "not-mined":
                 _pending(file).unlink(missing_ok=True)
+            else:
+                note(
+                    f"berth: the key may be registered all the same: it is kept in {_pending(file)}; if --list shows "
+                    f"it, `berth connect --move --out {_pending(file)}` makes a configuration of it"
+                )
             raise
 
 

@@ -1,0 +1,92 @@
+"""``berth connect``: which pass it takes, and that no failure can lose the key that was registered."""
+
+from __future__ import annotations
+
+import stat
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from berth.access.client.device import private_in
+from berth.access.client.errors import ApiRefused, NothingToUse, Unreachable, Untrusted
+from berth.access.client.service import AccessService, Registered
+from berth.access.client.wallet import Wallet
+from berth.access.possession import public_of
+from berth.chain import dev
+from berth.cli.connect import _choose_pass, _register
+
+
+class Service:
+    """Ends a registration as told, and looks at the disk while it is asked."""
+
+    def __init__(self, folder: Path, outcome: Exception | None) -> None:
+        self.folder, self.outcome = folder, outcome
+
+    def register(self, wallet: Wallet, token: int, private: X25519PrivateKey) -> Registered:
+        (pending,) = self.folder.iterdir()
+        assert stat.S_IMODE(pending.stat().st_mode) == 0o600
+        assert public_of(private_in(pending)) == public_of(private), "the key is on disk before it is registered"
+        if self.outcome is not None:
+            raise self.outcome
+        return Registered(token, public_of(private), "10.77.0.2", None, "0x1")
+
+
+def refused(reason: str) -> ApiRefused:
+    return ApiRefused("no", 409, reason)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kept"),
+    [
+        (None, True),  # until the configuration is written
+        (refused("not-holder"), False),
+        (Untrusted("no"), False),
+        (refused("not-mined"), True),  # it was sent, and may be mined yet
+        (Unreachable("no answer"), True),  # nobody knows whether it was sent
+    ],
+)
+def test_a_key_that_may_be_registered_is_kept(tmp_path: Path, outcome: Exception | None, kept: bool) -> None:
+    fresh = dev.Wallet.fresh()
+    service = cast(AccessService, Service(tmp_path, outcome))
+    with pytest.raises(type(outcome)) if outcome else nullcontext():
+        _register(service, Wallet(fresh.key, fresh.address), 7, tmp_path / "berth.conf")
+    assert [path.name for path in tmp_path.iterdir()] == ([".berth.conf.pending"] if kept else [])
+
+
+def a_pass(token: int, registered: bool = False, usable: bool = True) -> dict[str, Any]:
+    return {"token": str(token), "registered": registered, "usable": usable, "key": "KEY=" if registered else None}
+
+
+@pytest.mark.parametrize(
+    ("passes", "wanted", "replace", "found"),
+    [
+        ([a_pass(1)], None, False, 1),
+        ([a_pass(1, registered=True), a_pass(2)], None, False, 2),
+        ([a_pass(1, usable=False), a_pass(2)], None, False, 2),
+        ([a_pass(1, registered=True)], None, True, 1),
+        ([a_pass(1), a_pass(2)], 2, False, 2),
+        ([a_pass(1, registered=True), a_pass(2)], 1, True, 1),
+    ],
+)
+def test_the_pass_that_is_meant(passes: list[dict[str, Any]], wanted: int | None, replace: bool, found: int) -> None:
+    assert _choose_pass(passes, wanted, replace) == found
+
+
+@pytest.mark.parametrize(
+    ("passes", "wanted", "says"),
+    [
+        ([], None, "holds no pass"),
+        ([a_pass(1, usable=False)], None, "holds no pass"),
+        ([a_pass(1), a_pass(2)], None, r"several passes \(1, 2\)"),
+        ([a_pass(1)], 2, "may not register pass 2; it may: 1"),
+        ([a_pass(1, usable=False)], 1, "it may: none"),
+        ([a_pass(1, registered=True)], None, "--replace"),
+        ([a_pass(1, registered=True), a_pass(2, registered=True)], None, "several passes"),
+    ],
+)
+def test_where_it_cannot_tell_it_says_so(passes: list[dict[str, Any]], wanted: int | None, says: str) -> None:
+    with pytest.raises(NothingToUse, match=says):
+        _choose_pass(passes, wanted, replace=False)

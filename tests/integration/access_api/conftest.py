@@ -24,7 +24,7 @@ from berth.access.client.service import AccessService
 from berth.access.client.wallet import Wallet
 from berth.chain import anvil, dev, seed
 from berth.chain.anvil import Anvil, accounts_key
-from berth.chain.artifacts import folder
+from berth.chain.artifacts import Artifact, folder
 from berth.chain.create2 import deploy, init_code
 from berth.chain.endpoint import Endpoint
 from berth.chain.key_registry import KeyRegistry
@@ -167,11 +167,11 @@ class World:
 
     def smart_wallet(self, signer: str) -> str:
         """The address of a deployed wallet contract with that signer."""
-        from berth.chain.artifacts import Artifact
+        return self.deployed(for_tests("SmartWallet"), signer=signer)
 
-        raw = json.loads((folder / "test" / "SmartWallet.json").read_text())
-        artifact = Artifact("SmartWallet", raw["abi"], bytes.fromhex(raw["bytecode"].removeprefix("0x")))
-        return deploy(self.endpoint, self.operator, artifact, init_code(artifact, {"signer": signer})).address
+    def deployed(self, artifact: Artifact, **arguments: Any) -> str:
+        """The address of a contract, which is deployed if it is not there."""
+        return deploy(self.endpoint, self.operator, artifact, init_code(artifact, arguments)).address
 
     def signed_in(self, service: Service, wallet: Wallet) -> AccessService:
         """A client with a session; close it."""
@@ -204,6 +204,12 @@ def world() -> Iterator[World]:
         }
         yield made
     node.close()
+
+
+def for_tests(name: str) -> Artifact:
+    """A compiled contract that is for tests alone."""
+    raw = json.loads((folder / "test" / f"{name}.json").read_text())
+    return Artifact(name, raw["abi"], bytes.fromhex(raw["bytecode"].removeprefix("0x")))
 
 
 def free_port() -> int:

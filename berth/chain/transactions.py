@@ -155,8 +155,9 @@ class Sender:
             tip = eth.max_priority_fee
             base = eth.get_block("latest").get("baseFeePerGas", 0)
             transaction["maxPriorityFeePerGas"] = tip
-            transaction["maxFeePerGas"] = self._web3.to_wei(2 * base + tip, "wei")
             self._check_limits(transaction["gas"], base + tip)
+            most = 2 * base + tip if self.limits.fee is None else min(2 * base + tip, self.limits.fee)
+            transaction["maxFeePerGas"] = self._web3.to_wei(most, "wei")
             try:
                 return eth.send_raw_transaction(
                     account.sign_transaction(cast(dict[str, Any], transaction)).raw_transaction

@@ -193,3 +193,12 @@ def test_the_page_may_ask_the_nodes_where_they_are() -> None:
     policy = Front("http://localhost/", probe_urls=probes).headers()["Content-Security-Policy"]
     assert "connect-src 'self' https://node-2.example.org:8443;" in policy
     assert "unsafe" not in policy
+
+
+def test_a_body_has_to_come_whole_in_time() -> None:
+    """Else whoever sends one byte now and then keeps a connection, of which there is a bounded number."""
+    lines = frontend(render(parts(), "dev")["haproxy.cfg"], "public")
+    assert "option http-buffer-request" in lines
+    (large,) = (line for line in lines if "status 413" in line)
+    assert large.endswith("if api { req.hdr_val(content-length) gt 12288 }")
+    assert json.loads(large.split("string '")[1].split("'")[0])["status"] == 413

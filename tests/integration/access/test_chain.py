@@ -211,3 +211,14 @@ def test_what_is_too_dear_is_not_sent(endpoint: Endpoint, contracts: Contracts, 
     with pytest.raises(TooDear, match=says):
         sender.send("KeyRegistry", contracts.key_registry, "register", token, key_bytes(dev.fresh_public_key()))
     assert KeyRegistry(endpoint, contracts.key_registry).slot_of(token) == 0
+
+
+def test_what_is_offered_for_gas_is_never_more_than_the_limit(endpoint: Endpoint, contracts: Contracts) -> None:
+    """The base fee may rise until it is mined: what is offered above today's price is bounded as well."""
+    base = int(endpoint.request("eth_getBlockByNumber", "latest", False)["baseFeePerGas"], 16)
+    tip = int(endpoint.request("eth_maxPriorityFeePerGas"), 16)
+    wallet = dev.Wallet.fresh()
+    dev.fund(endpoint, wallet.address)
+    limit = base + tip + 1
+    sent = Sender(endpoint, wallet.key, Limits(fee=limit)).send_raw(wallet.address, b"", "nothing")
+    assert int(endpoint.request("eth_getTransactionByHash", sent.hash)["maxFeePerGas"], 16) <= limit

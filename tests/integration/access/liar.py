@@ -12,6 +12,9 @@ from typing import Any
 
 import urllib3
 
+from berth.chain.endpoint import Endpoint, TimeLimits
+from berth.chain.quorum import Quorum
+
 Bend = Callable[[str, list[Any], Any], Any]
 """Gets method, parameters and the true result, and returns what is said instead."""
 
@@ -69,3 +72,8 @@ def liar(behind: str) -> Iterator[Liar]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def quorum(liars: list[Liar], needed: int, report: Callable[[str], None] = lambda url: None) -> Quorum:
+    """Their endpoints, of which so many have to agree."""
+    return Quorum([Endpoint(one.url, 31337, TimeLimits(1, 2)) for one in liars], needed, report)

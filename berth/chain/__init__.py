@@ -7,6 +7,7 @@ HTTP pool and keccak.  web3 is imported when something is written, and nowhere b
 ``endpoint``       JSON-RPC with time-outs, EIP-1898 blocks and clear errors
 ``quorum``         several endpoints as one: what they say of one block has to agree
 ``heads``          new heads, by WebSocket or by asking
+``watch``          the head, looked at in the background for health reports
 ``logs``           which passes a block touched
 ``networks``       the chains that are known by name
 ``artifacts``      compiled contracts

@@ -14,6 +14,7 @@ from berth.access.diff import Changes
 from berth.access.policy import BreakerRule, Freshness
 from berth.chain.endpoint import Endpoint, TimeLimits
 from berth.chain.quorum import Quorum
+from berth.chain.watch import ChainWatch
 from berth.kit import logging, metrics, serve
 from berth.kit.health import Check, Health
 from berth.vpn import api
@@ -29,7 +30,7 @@ from berth.vpn.keys import ensure_keys, private_name
 from berth.vpn.metrics import NodeMetrics
 from berth.vpn.sampler import Sampler
 from berth.vpn.settings import NodeSettings
-from berth.vpn.source import ChainSource, ChainWatch
+from berth.vpn.source import ChainSource
 from berth.vpn.stats import Stats
 from berth.vpn.store import Store
 from berth.vpn.wireguard import WireGuard
@@ -156,7 +157,7 @@ class Node:
         self._auditor = Auditor(device, wanted, audited)
         wanted.poke = self._auditor.poke
         self._follower = self._make_follower(chain) if settings.auto_sync else None
-        self._watch = None if settings.auto_sync else ChainWatch(settings.endpoints[0], settings.chain, self._counts)
+        self._watch = None if settings.auto_sync else self._make_watch()
         self._timers = Timers(self._agent)
         self._sampler = Sampler(device, self._counts)
         self._announcer = Announcer(settings, self.public_key) if settings.contract_private_key else None
@@ -215,6 +216,11 @@ class Node:
         return Follower(
             self._agent, chain, settings.sockets, settings.key_registry, settings.subnet, rule, self._counts
         )
+
+    def _make_watch(self) -> ChainWatch:
+        settings = self._settings
+        quick = Endpoint(settings.endpoints[0], settings.chain, TimeLimits(connect=2.0, call=5.0))
+        return ChainWatch(quick, lambda head: self._counts.head.set(head.number))
 
     def _chain_checks(self) -> list[Check]:
         follows = self._follower or self._watch

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Protocol
 
-from berth.access.errors import BlockGone, ChainError, OlderBlock
+from berth.access.errors import BlockGone, OlderBlock
 from berth.access.model import AccessList, Block
 from berth.access.read import read_access_list
-from berth.chain.endpoint import Endpoint, TimeLimits
-from berth.kit.logging import get_logger
+from berth.chain.endpoint import Endpoint
 from berth.vpn.errors import ListRefused
-from berth.vpn.metrics import NodeMetrics
 
 
 class Source(Protocol):
@@ -69,49 +66,3 @@ class ChainSource:
                 "run `pulumi up` again to read the list anew"
             )
         return access
-
-
-class ChainWatch:
-    """Asks for the head every ``interval`` seconds, so that health reports never wait for a chain."""
-
-    def __init__(self, url: str, chain_id: int, metrics: NodeMetrics, interval: float = 10.0) -> None:
-        self._endpoint = Endpoint(url, chain_id, TimeLimits(connect=2.0, call=5.0))
-        self._metrics, self._interval = metrics, interval
-        self._stop = threading.Event()
-        self._head: Block | None = None
-        self._fault: ChainError | None = None
-        self._log = get_logger("chain")
-
-    def start(self) -> None:
-        """Begin, in a thread of its own."""
-        threading.Thread(target=self._run, name="chain-watch", daemon=True).start()
-
-    def stop(self) -> None:
-        self._stop.set()
-
-    def check(self) -> str:
-        """The head last seen; ChainError when the last question failed."""
-        if self._fault is not None:
-            raise self._fault
-        return f"head {self._head}" if self._head else "not asked yet"
-
-    def look(self) -> None:
-        """Ask once."""
-        try:
-            self._endpoint.check_chain()
-            self._head = self._endpoint.block()
-        except ChainError as fault:
-            if self._fault is None:
-                self._log.warning("the chain cannot be read", reason=str(fault))
-            self._fault = fault
-            return
-        if self._fault is not None:
-            self._log.info("the chain can be read again", head=self._head.number)
-        self._fault = None
-        self._metrics.head.set(self._head.number)
-
-    def _run(self) -> None:
-        while True:
-            self.look()
-            if self._stop.wait(self._interval):
-                return

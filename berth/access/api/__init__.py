@@ -10,7 +10,7 @@
 ``relay``      sends what a holder signed, from an account of its own
 ``passes``     the passes of an account, and its devices
 ``nodes``      the nodes that may be offered, and how they are
-``watch``      chain and relay account, looked at in the background
+``balance``    the relay's account, looked at in the background
 ``service``    checks in their order, then the relay
 ``requests``   the bodies that routes take
 ``app``        the routes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from berth.access.api.app import Api
+from berth.access.api.balance import RelayBalance
 from berth.access.api.challenge import Challenges
 from berth.access.api.metrics import ApiMetrics
 from berth.access.api.nodes import NodeWatch
@@ -12,13 +13,13 @@ from berth.access.api.service import AccessService
 from berth.access.api.sessions import Sessions
 from berth.access.api.settings import ApiSettings
 from berth.access.api.signin import SignIn
-from berth.access.api.watch import ChainWatch
 from berth.chain.endpoint import Endpoint, TimeLimits
 from berth.chain.history import History
 from berth.chain.key_registry import KeyRegistry
 from berth.chain.node_registry import NodeRegistry
 from berth.chain.quorum import Quorum
 from berth.chain.transactions import Limits, Sender
+from berth.chain.watch import ChainWatch
 from berth.kit import logging, metrics, serve
 from berth.kit.health import Check, Health
 
@@ -36,7 +37,8 @@ def serve_api(settings: ApiSettings) -> None:
     relay = Relay(registry, sender, Rates(settings.relay_per_minute, settings.relay_total_per_minute), counts)
     nodes = NodeWatch(NodeRegistry(endpoint, settings.node_registry), settings.watched, counts)
     quick = _chain(settings, settings.quorum, TimeLimits(connect=2.0, call=5.0))
-    watch = ChainWatch(quick, relay.address, settings.low_balance, counts)
+    balance = RelayBalance(quick, relay.address, settings.low_balance, counts)
+    watch = ChainWatch(quick, balance.look)
     history = History(endpoint, settings.key_registry, settings.from_block, settings.log_span)
     passes = Passes(endpoint, registry, history, settings.tunnel, nodes)
     service = AccessService(endpoint, registry, passes, Challenges(), relay, nodes)
@@ -48,7 +50,7 @@ def serve_api(settings: ApiSettings) -> None:
     health = Health(
         [
             Check("chain", watch.check),
-            Check("relay", watch.check_relay, required=False),
+            Check("relay", balance.check, required=False),
             Check("nodes", nodes.check, required=False),
         ]
     )

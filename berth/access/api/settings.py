@@ -32,9 +32,9 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from berth.access.api.balance import coin
 from berth.access.api.nodes import Watched
 from berth.access.api.origins import Origins, is_loopback, normalize, twins
-from berth.access.api.watch import coin
 from berth.access.tunnel import Subnets, check_subnet6
 from berth.chain.accounts import address_of
 from berth.chain.errors import PermanentError

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from berth.access.errors import BlockGone, ChainUnreachable, OlderBlock, WrongChain
+from berth.access.errors import BlockGone, OlderBlock, WrongChain
 from berth.access.model import AccessList, Block
 from berth.vpn import source as module
 from berth.vpn.errors import ListRefused
@@ -102,22 +102,3 @@ def test_canonical(chain: Chain) -> None:
     with pytest.raises(OlderBlock):
         make(chain).canonical(block(31))
     assert make(chain).genesis() == block(0).hash
-
-
-def test_the_watch_remembers_what_it_saw() -> None:
-    from prometheus_client import CollectorRegistry
-
-    from berth.vpn.metrics import NodeMetrics
-    from berth.vpn.source import ChainWatch
-
-    counts = CollectorRegistry()
-    watch = ChainWatch("http://127.0.0.1:1", 31337, NodeMetrics(counts))
-    assert watch.check() == "not asked yet"
-    watch.look()
-    with pytest.raises(ChainUnreachable):
-        watch.check()
-    chain = Chain(30)
-    watch._endpoint = chain  # type: ignore[assignment]
-    watch.look()
-    assert watch.check() == f"head {block(30)}"
-    assert counts.get_sample_value("berth_node_head_block") == 30

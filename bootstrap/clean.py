@@ -18,8 +18,9 @@ def clean(context: Context, project: str) -> list[str]:
     # By label as well as by name: earlier builds lost their name to a newer one.
     removed += _images(context, f"reference={project}/*:{context.stack}")
     removed += _images(context, f"label={STACK_LABEL}={project}/{context.stack}")
-    # The base image has this label only if it was made here.
-    removed += _images(context, f"reference={IMAGE}", f"label={MADE_LABEL}=made")
+    if not _in_use(context, IMAGE):  # by another stack, or by somebody who has nothing to do with berth
+        # The base image has this label only if it was made here.
+        removed += _images(context, f"reference={IMAGE}", f"label={MADE_LABEL}=made")
     return removed + _state(context, project)
 
 
@@ -46,6 +47,11 @@ def _labelled(context: Context, label: str) -> list[str]:
     removed += _remove(context, ("network", "ls"), ("network", "rm"), f"label={label}")
     removed += _remove(context, ("volume", "ls"), ("volume", "rm", "--force"), f"label={label}")
     return removed
+
+
+def _in_use(context: Context, image: str) -> bool:
+    listed = context.shell.run("docker", "container", "ls", "-a", "-q", "--filter", f"ancestor={image}", limit=60)
+    return bool(listed.output.strip())
 
 
 def _images(context: Context, *filters: str) -> list[str]:

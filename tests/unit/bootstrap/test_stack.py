@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap import environment
+from bootstrap.base import IMAGE
 from bootstrap.clean import clean, leftovers
 from bootstrap.errors import SetupError
 from bootstrap.shell import Outcome
@@ -165,8 +166,16 @@ def test_clean_removes_by_label_and_name_alone(context: Context, shell: FakeShel
         "container c1", "container c2", "volume v1", "image berth/service:dev", "state .pulumi/stacks/berth/dev.json",
     ]  # fmt: skip
     assert not file.exists()
-    assert all("--filter label=" in line or "--filter reference=" in line for line in shell.did(" ls "))
+    filters = ("--filter label=", "--filter reference=", "--filter ancestor=")
+    assert all(any(one in line for one in filters) for line in shell.did(" ls "))
     assert not shell.did("prune")
+
+
+def test_clean_leaves_a_base_image_that_others_use(context: Context, shell: FakeShell) -> None:
+    shell.when("image ls", f"reference={IMAGE}", answer=Outcome(0, f"{IMAGE}\n"))
+    assert clean(context, "berth") == [f"image {IMAGE}"]
+    shell.when("container ls", f"ancestor={IMAGE}", answer=Outcome(0, "c9\n"))
+    assert clean(context, "berth") == []
 
 
 def test_clean_leaves_other_stacks_state(context: Context, shell: FakeShell) -> None:

@@ -11,6 +11,7 @@ from bench.harness import Measurement, progress, show
 
 _support = {
     "__main__",
+    "churn_inside",
     "follow_lab",
     "harness",
     "mine_to_peer_inside",

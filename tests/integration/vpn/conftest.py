@@ -237,6 +237,11 @@ def make_node(
         volume.remove()
 
 
+# Docker turns IPv6 off where a network has none.
+_six = {f"net.ipv6.conf.{name}": value for name, value in (("all.disable_ipv6", "0"), ("default.disable_ipv6", "0"))}
+_six["net.ipv6.conf.all.forwarding"] = "1"
+
+
 def _create(
     daemon: docker.DockerClient, image: str, networks: Networks, chain: Chain, name: str, envs: dict[str, str]
 ) -> Container:
@@ -263,7 +268,7 @@ def _create(
         devices=["/dev/net/tun:/dev/net/tun:rwm"],
         read_only=True,
         tmpfs={"/run/wireguard": "mode=700", "/tmp": ""},
-        sysctls={"net.ipv4.ip_forward": "1"},
+        sysctls={"net.ipv4.ip_forward": "1", **(_six if "TUNNEL_SUBNET6" in envs else {})},
         volumes=[f"{name}:/var/lib/berth", "/run/berth"],
         ports={"8080/tcp": ("127.0.0.1", None)},
         mem_limit="256m",

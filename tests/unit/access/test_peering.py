@@ -202,6 +202,10 @@ def test_terms_that_end_and_keys_that_change_are_no_mass_removal() -> None:
     ends = [replace(one, expires=50) for one in new]
     held.go(new, ends, 2)
     assert len(held.go(ends, ends, 50)) == 10
+    dropped = Held()
+    ends = [replace(one, expires=50) for one in dropped.entries]
+    dropped.go(dropped.entries, ends, 2)
+    assert len(dropped.go(ends, (), 50)) == 10  # by a block of that second, before this node's clock said so
     sold = Held()
     buyers = [replace(one, key=key(f"n{one.token}"), owner="0x" + "1" * 40) for one in sold.entries]
     assert sold.go(sold.entries, [replace(one, address=f"10.77.1.{one.token}") for one in buyers], 1) == set()

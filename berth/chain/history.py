@@ -22,6 +22,8 @@ accounts_kept: Final = 1000
 passes_kept: Final = 1000  # of one account; an exchange that holds more does not connect by hand
 _overlap: Final = 64  # blocks that are read again, because a reorganisation may have changed them
 _smallest: Final = 16
+_at_once: Final = 8  # accounts that are read about at the same time
+_turn: Final = 1.0  # seconds that others wait for their turn
 _word: Final = re.compile(r"0x[0-9a-f]{64}")
 _transfer: Final = "0x" + keccak(b"Transfer(address,address,uint256)").hex()
 _user: Final = "0x" + keccak(b"UpdateUser(uint256,address,uint64)").hex()
@@ -61,12 +63,23 @@ class History:
         self._span = span  # blocks in one question; halved when the endpoint finds it too many
         self._known: OrderedDict[str, Mentions] = OrderedDict()
         self._lock = threading.Lock()
+        # A long chain takes long for each new account: whoever brings many must not take every thread.
+        self._readers = threading.Semaphore(_at_once)
 
     def of(self, account: str, collection: str, seconds: float = 15.0) -> Mentions:
         """What the chain says of ``account`` up to its head.
 
-        StillReading when that takes longer than ``seconds``; ChainError when the chain cannot be read.
+        StillReading when that takes longer than ``seconds``, or too many others are read about; ChainError when the
+        chain cannot be read.
         """
+        if not self._readers.acquire(timeout=_turn):
+            raise StillReading("many passes are looked up at this moment: try again")
+        try:
+            return self._of(account, collection, seconds)
+        finally:
+            self._readers.release()
+
+    def _of(self, account: str, collection: str, seconds: float) -> Mentions:
         with self._lock:
             found = self._known.pop(account, None) or Mentions(read_to=self._start - 1)
         deadline = time.monotonic() + seconds

@@ -70,10 +70,10 @@ class _Bucket:
 
 
 class Rate:
-    """``per_minute`` for each caller, all of them at once at first.  Safe to share between threads."""
+    """``most`` in ``seconds`` for each caller, all of them at once at first.  Safe to share between threads."""
 
-    def __init__(self, per_minute: int, clock: Clock = time.monotonic) -> None:
-        self._most, self._clock = per_minute, clock
+    def __init__(self, most: int, clock: Clock = time.monotonic, seconds: float = 60.0) -> None:
+        self._most, self._clock, self._seconds = most, clock, seconds
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -82,13 +82,13 @@ class Rate:
         with self._lock:
             now = self._clock()
             bucket = self._buckets.pop(who, None) or _Bucket(self._most, now)
-            bucket.tokens = min(self._most, bucket.tokens + (now - bucket.at) * self._most / 60)
+            bucket.tokens = min(self._most, bucket.tokens + (now - bucket.at) * self._most / self._seconds)
             bucket.at = now
             self._buckets[who] = bucket
             # Who was not seen for longest is forgotten: it has its whole allowance again by then, or soon.
             while len(self._buckets) > callers_kept:
                 self._buckets.popitem(last=False)
             if bucket.tokens < 1:
-                return (1 - bucket.tokens) * 60 / self._most
+                return (1 - bucket.tokens) * self._seconds / self._most
             bucket.tokens -= 1
             return 0.0

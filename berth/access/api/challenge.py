@@ -12,7 +12,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from berth.access import possession, wireguard_key
-from berth.access.api.bounded import Clock, Expiring, Full
+from berth.access.api.bounded import Clock, Expiring, Full, Rate
 from berth.access.api.errors import Refused
 
 challenge_seconds: Final = 300
@@ -49,11 +49,15 @@ class _Pending:
 class Challenges:
     """Challenges that wait for their proof; each is good for one attempt."""
 
-    def __init__(self, clock: Clock = time.monotonic) -> None:
+    def __init__(self, clock: Clock = time.monotonic, per_minute: int = 30) -> None:
         self._pending: Expiring[_Pending] = Expiring(challenge_seconds, _pending, clock)
+        # They are kept for everybody in one place: no wallet is to fill it alone, from however many addresses.
+        self._rate = Rate(per_minute, clock)
 
     def make(self, claim: Claim) -> Challenge:
-        """A challenge for one claim."""
+        """A challenge for one claim; Refused where the wallet asked for too many."""
+        if wait := self._rate.take(claim.address):
+            raise Refused(429, "rate-limited", f"too many challenges: try again in {wait:.0f} s", retry_after=wait)
         private, nonce = X25519PrivateKey.generate(), secrets.token_bytes(possession.nonce_size)
         identifier = secrets.token_hex(16)
         try:

@@ -24,14 +24,20 @@ from berth.kit.logging import get_logger
 
 _at_once: Final = 8  # transactions that wait for their block; each keeps a thread
 _everybody: Final = "all"
+_register: Final = "registerFor"
+_day: Final = 86_400.0  # seconds
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Requests a minute: for each wallet and each pass, and for all together."""
+    """Requests a minute for each wallet and each pass, and for all; ``daily`` registrations a day for each pass.
+
+    Without the last, one pass could have the relay pay for a new key every ten seconds for ever.
+    """
 
     each: int
     total: int
+    daily: int = 100
 
 
 class Relay:
@@ -40,6 +46,7 @@ class Relay:
     def __init__(self, registry: KeyRegistry, sender: Sender, rates: Rates, metrics: ApiMetrics) -> None:
         self._registry, self._sender, self._metrics = registry, sender, metrics
         self._each, self._total = Rate(rates.each), Rate(rates.total)
+        self._daily = Rate(rates.daily, seconds=_day)
         self._busy: set[str] = set()
         self._lock = threading.Lock()
         self._log = get_logger("relay")
@@ -52,7 +59,7 @@ class Relay:
     def register(self, address: str, token: int, key: str, deadline: int, signature: bytes) -> Receipt:
         """Binds ``key`` (base64) to the pass, as ``address`` signed.  Refused, or ChainError."""
         arguments = (token, key_bytes(key), address, deadline, ethereum_signature(signature))
-        return self._send("registerFor", address, token, arguments)
+        return self._send(_register, address, token, arguments)
 
     def revoke(self, address: str, token: int, deadline: int, signature: bytes) -> Receipt:
         """Ends the binding of the pass, as ``address`` signed.  Refused, or ChainError."""
@@ -67,6 +74,8 @@ class Relay:
                 self._sender.simulate(name, self._registry.address, function, *arguments)
                 self._count(self._each, f"pass {token}", "this pass")
                 self._count(self._total, _everybody, "the relay")
+                if function == _register:  # there are no more revocations than these, and none is ever to wait
+                    self._count(self._daily, f"pass {token}", "this pass")
                 receipt = self._sender.send(name, self._registry.address, function, *arguments)
             except TooDear as dear:
                 self._log.warning("transaction is too dear", function=function, reason=str(dear))

@@ -34,14 +34,16 @@ def serve_api(settings: ApiSettings) -> None:
     key = settings.relay_private_key.get_secret_value()
     # What is sent is the same wherever it is sent; what gas costs is not, and nobody has to agree on it.
     sender = Sender(_chain(settings, 1), key, Limits(settings.relay_max_gas, settings.max_fee))
-    relay = Relay(registry, sender, Rates(settings.relay_per_minute, settings.relay_total_per_minute), counts)
+    rates = Rates(settings.relay_per_minute, settings.relay_total_per_minute, settings.relay_per_day)
+    relay = Relay(registry, sender, rates, counts)
     nodes = NodeWatch(NodeRegistry(endpoint, settings.node_registry), settings.watched, counts)
     quick = _chain(settings, settings.quorum, TimeLimits(connect=2.0, call=5.0))
     balance = RelayBalance(quick, relay.address, settings.low_balance, counts)
     watch = ChainWatch(quick, balance.look)
     history = History(endpoint, settings.key_registry, settings.from_block, settings.log_span)
     passes = Passes(endpoint, registry, history, settings.tunnel, nodes)
-    service = AccessService(endpoint, registry, passes, Challenges(), relay, nodes)
+    challenges = Challenges(per_minute=5 * settings.relay_per_minute)
+    service = AccessService(endpoint, registry, passes, challenges, relay, nodes)
     sessions = Sessions(
         settings.session_key.get_secret_value(),
         f"{settings.chain_id}|{settings.key_registry}",

@@ -15,6 +15,7 @@ RELAY_PRIVATE_KEY       the account that pays for transactions; from a file (REL
 SESSION_KEY             32 or more random characters; from a file (SESSION_KEY_FILE)
 SESSION_SECONDS         how long a session lasts (3600)
 RELAY_PER_MINUTE, RELAY_TOTAL_PER_MINUTE   for each wallet and each pass (6), for all (60)
+RELAY_PER_DAY           registrations, for each pass (100)
 RELAY_MAX_GAS, RELAY_MAX_FEE_GWEI, RELAY_LOW_BALANCE   of one transaction (600000, 100); in coins (0.01)
 REQUESTS_PER_MINUTE, SIGN_INS_PER_MINUTE   for each caller (240, 60)
 ======================  ===========================================================================================
@@ -138,6 +139,7 @@ class ApiSettings(ServiceSettings):
     session_seconds: Annotated[int, Field(ge=60, le=86_400)] = 3600
     relay_per_minute: Positive = 6
     relay_total_per_minute: Positive = 60
+    relay_per_day: Positive = 100
     relay_max_gas: Positive = 600_000
     relay_max_fee_gwei: Annotated[Decimal, Field(gt=0)] = Decimal(100)
     relay_low_balance: Annotated[Decimal, Field(ge=0)] = Decimal("0.01")

@@ -220,3 +220,13 @@ def test_every_low_order_point_shares_no_secret() -> None:
     for number in wireguard_key._low_order:
         with pytest.raises(ValueError):
             possession.proof(X25519PrivateKey.generate(), number.to_bytes(32, "little"), b"", 1, b"")
+
+
+def test_no_wallet_takes_the_place_of_all_others() -> None:
+    challenges = Challenges(per_minute=2)
+    mine, theirs = (Claim("0x" + digit * 40, 1, "k", 99) for digit in "12")
+    challenges.make(mine)
+    challenges.make(mine)
+    with pytest.raises(Refused, match="too many challenges"):
+        challenges.make(mine)
+    challenges.make(theirs)

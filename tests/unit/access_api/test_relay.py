@@ -96,6 +96,15 @@ def test_it_looks_before_it_sends() -> None:
     assert sender.asked == ["simulate"]
 
 
+def test_a_pass_has_so_many_registrations_a_day_and_can_always_be_revoked() -> None:
+    registry, sender = KeyRegistry(nowhere, "0x" + "11" * 20), Scripted()
+    through = Relay(registry, sender, Rates(100, 100, daily=2), ApiMetrics(CollectorRegistry()))
+    said = [register(through, wallet=f"0x{number:040x}") for number in range(3)]
+    assert said == ["0x1", "0x1", "rate-limited"]
+    assert register(through, token=8) == "0x1"
+    assert through.revoke("0x" + "22" * 20, 7, 99, bytes(65)).hash == "0x1"
+
+
 def test_what_is_too_dear_is_not_sent() -> None:
     assert register(relay(Scripted(sent=TooDear("gas costs 900 gwei now")))) == "relay-too-dear"
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -169,3 +172,24 @@ def test_an_account_cannot_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("berth.chain.history.passes_kept", 5)
     found = History(Chain([transfer(n, 10) for n in range(20)], 20), registry).of(alice, collection)
     assert found.tokens == set(range(15, 20))
+
+
+def test_whoever_brings_many_accounts_does_not_take_every_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("berth.chain.history._turn", 0.05)
+    go = threading.Event()
+
+    class Slow(Chain):
+        def block(self, at: Any = "latest") -> Block:
+            go.wait(10)
+            return super().block(at)
+
+    history = History(Slow([], 10), registry)
+    with ThreadPoolExecutor(8) as others:
+        reading = [others.submit(history.of, f"0x{number:040x}", collection) for number in range(8)]
+        while history._readers._value:
+            time.sleep(0.01)
+        with pytest.raises(StillReading):
+            history.of(alice, collection)
+        go.set()
+        assert all(one.result().read_to == 10 for one in reading)
+    assert history.of(alice, collection).read_to == 10

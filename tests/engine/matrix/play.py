@@ -9,11 +9,12 @@ import shlex
 import shutil
 import subprocess
 import sys
+import uuid
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from tests.engine.matrix.scenarios import Run
+from tests.engine.matrix.scenarios import Run, volume
 
 programs = Path(__file__).with_name("programs")
 _signature, _secret = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
@@ -38,6 +39,7 @@ def play(name: str, runs: list[Run], commands: list[list[str]], root: Path) -> l
         "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true",  # a preview's events, as of every other operation
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "MATRIX_MARK": f"{volume}-{uuid.uuid4().hex[:6]}",  # others may be playing the same on this daemon
     }
     for stack in sorted({run.stack for run in runs}):
         subprocess.run(
@@ -48,6 +50,7 @@ def play(name: str, runs: list[Run], commands: list[list[str]], root: Path) -> l
 
 def _play(run: Run, command: list[str], root: Path, environment: dict[str, str]) -> dict[str, Any]:
     for line in run.before:
+        line = line.replace(volume, environment["MATRIX_MARK"])
         subprocess.run(shlex.split(line), check=True, capture_output=True)
     for id, thing in run.world.items():
         if thing is None:
@@ -75,7 +78,7 @@ def _play(run: Run, command: list[str], root: Path, environment: dict[str, str])
         "phases": phases,
         # Things that have nothing to do with each other are worked on in any order.
         "calls": sorted(calls.read_text(encoding="utf-8").splitlines(), key=lambda line: line.partition(":")[0]),
-        "state": _state(root / ".pulumi/stacks/matrix" / f"{run.stack}.json"),
+        "state": _state(root / ".pulumi/stacks/matrix" / f"{run.stack}.json", environment["MATRIX_MARK"]),
     }
 
 
@@ -112,8 +115,8 @@ def _phases(text: str, errors: str, only_refresh: bool) -> list[dict[str, Any]]:
     return phases
 
 
-def _state(path: Path) -> dict[str, Any]:
-    deployment = json.loads(path.read_text(encoding="utf-8"))["checkpoint"].get("latest") or {}
+def _state(path: Path, mark: str) -> dict[str, Any]:
+    deployment = json.loads(path.read_text(encoding="utf-8").replace(mark, volume))["checkpoint"].get("latest") or {}
     resources = [_normal(resource) for resource in deployment.get("resources") or []]
     pending = [f"{p['type']} {p['resource']['urn']}" for p in deployment.get("pending_operations") or []]
     return {

@@ -2,9 +2,9 @@
 
 import pulumi
 import pulumi_docker as docker
-from things import Opts, Thing, version
+from things import Opts, Thing, mark, version
 
-prefix = "berth-test-matrix"
+prefix = mark
 labels = [docker.VolumeLabelArgs(label="berth.test", value="matrix" if version == 1 else "matrix-2")]
 found = docker.Volume.get("found", f"{prefix}-read")
 if version < 3:

@@ -2,9 +2,9 @@
 
 import pulumi
 import pulumi_docker as docker
-from things import Opts, Thing, version
+from things import Opts, Thing, mark, version
 
-prefix = "berth-test-matrix"
+prefix = mark
 labels = [docker.VolumeLabelArgs(label="berth.test", value="imports")]
 Thing("other", size=version)
 one = docker.Volume("one", name=f"{prefix}-one", opts=Opts(import_=f"{prefix}-one" if version < 5 else None))

@@ -1,9 +1,9 @@
 """Explicit providers: inherited from a component (1), with other settings (2), another one (3), the default one (4)."""
 
 import pulumi_docker as docker
-from things import Group, Opts, version
+from things import Group, Opts, mark, version
 
-prefix, path = "berth-test-matrix-providers", "/run/docker.sock" if version == 2 else "/var/run/docker.sock"
+prefix, path = f"{mark}-providers", "/run/docker.sock" if version == 2 else "/var/run/docker.sock"
 inherited = own = None
 if version < 4:
     given = docker.Provider("explicit" if version < 3 else "other", host=f"unix://{path}")

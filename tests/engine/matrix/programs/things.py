@@ -8,6 +8,7 @@ import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
 version = int(os.environ["MATRIX_VERSION"])
+mark = os.environ["MATRIX_MARK"]  # what the names on the daemon begin with, which others use too
 here = pathlib.Path(__file__).parent
 world = here / "world"
 Opts = pulumi.ResourceOptions

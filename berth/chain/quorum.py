@@ -42,6 +42,7 @@ class Quorum(Endpoint):
         self.members, self.needed = tuple(members), needed
         self._report = report
         self._preferred = 0
+        self._checked = False
         # For each its own: one that hangs must not keep the threads that ask the others.
         self._workers = {m: ThreadPoolExecutor(_at_once, "quorum") for m in members} if needed > 1 else {}
         self._open: dict[Endpoint, set[Future[Any]]] = {member: set() for member in members}
@@ -61,7 +62,12 @@ class Quorum(Endpoint):
         return self._agreed(method, params, self.members)
 
     def check_chain(self) -> None:
-        """WrongChain where an endpoint serves another chain; those that do not answer are passed over."""
+        """WrongChain where an endpoint serves another chain; those that do not answer are passed over.
+
+        Asks until enough have answered once: who comes back later is asked before its first answer is believed.
+        """
+        if self._checked:
+            return
         answered = 0
         problem: ChainError | None = None
         for member in self.members:
@@ -74,6 +80,7 @@ class Quorum(Endpoint):
                 problem = error
         if answered < self.needed and problem is not None:
             raise problem
+        self._checked = True
 
     # ------------------------------------------------------------------ one is enough
 
@@ -82,7 +89,7 @@ class Quorum(Endpoint):
         for step in range(len(self.members)):
             position = (self._preferred + step) % len(self.members)
             try:
-                answer = self.members[position].request(method, *params)
+                answer = _believed(self.members[position], method, *params)
             except (ChainUnreachable, BlockGone) as error:
                 problem = problem or error
                 continue
@@ -125,7 +132,7 @@ class Quorum(Endpoint):
             refused: Future[Any] = Future()
             refused.set_exception(ChainUnreachable(f"{member.url} has not answered {len(waiting)} questions yet"))
             return refused
-        asked = self._workers[member].submit(member.request, method, *params)
+        asked = self._workers[member].submit(_believed, member, method, *params)
         waiting.add(asked)
         return asked
 
@@ -176,6 +183,12 @@ class Quorum(Endpoint):
         number = heights[self.needed - 1][0]
         able = [member for height, member in heights if height >= number]
         return self._agreed("eth_getBlockByNumber", (hex(number), False), able)
+
+
+def _believed(member: Endpoint, method: str, *params: Any) -> Any:
+    """The member's answer, once it is known to be of our chain."""
+    member.check_chain()
+    return member.request(method, *params)
 
 
 def _essence(method: str, answer: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from berth.access.errors import ChainUnreachable, InconsistentList, OlderBlock
+from berth.access.errors import ChainUnreachable, OlderBlock
 from berth.chain.abi import selector
 from berth.chain.anvil import Anvil
 from berth.chain.dev import mine
@@ -121,9 +121,9 @@ def test_two_that_tell_two_stories_are_no_quorum(world: World, liars: list[Liar]
     world.follow(chain=quorum(liars[:2], 2), sockets=["", ""])
     world.follower.step()
     kept = world.peers
-    liars[0].bend = hide_logs
+    liars[0].bend = lambda method, params, result: result + "00" if method == "eth_call" else result
     world.join()
-    with pytest.raises(ChainUnreachable, match="agree on eth_getLogs"):
+    with pytest.raises(ChainUnreachable, match="agree on eth_call"):
         world.follower.step()
     assert world.peers == kept
 
@@ -174,11 +174,28 @@ def test_an_answer_that_is_none_changes_nothing(world: World, liars: list[Liar],
     with pytest.raises((ChainError, VpnError)):
         world.follower.step()
     assert world.peers == kept
+    # Events that are none: the list is read whole instead.
     liars[0].bend = lambda method, params, result: [answer] if method == "eth_getLogs" else result
     mine(world.endpoint)
-    with pytest.raises((ChainError, VpnError, InconsistentList)):
-        world.follower.step()
-    assert world.peers == kept
-    liars[0].bend = lambda method, params, result: result
     world.follower.step()
     assert world.peers == world.list().peers
+
+
+def test_one_that_was_never_there_holds_no_block_up_and_is_checked_when_it_comes(
+    world: World, liars: list[Liar]
+) -> None:
+    for one in liars:
+        one.gone = one is liars[0]
+    world.follow(chain=quorum(liars, 2), sockets=["", "", ""])
+    world.join()
+    world.follower.step()
+    asked: list[str] = []
+    liars[0].bend = lambda method, params, result: (
+        asked.append(method) or ("0x1" if method == "eth_chainId" else result)
+    )
+    liars[0].gone = False
+    for _ in range(3):
+        world.join()
+        world.follower.step()
+    assert world.peers == world.list().peers
+    assert set(asked) == {"eth_chainId"}

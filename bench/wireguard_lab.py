@@ -17,6 +17,7 @@ from engine.docker.build import Build, run_build
 
 root: Final = Path(__file__).resolve().parents[1]
 labels: Final = {"berth.test": "bench"}
+node_tag: Final = "berth/wireguard:bench"
 _build_seconds: Final = 900
 
 
@@ -24,7 +25,7 @@ _build_seconds: Final = 900
 def node_image() -> Iterator[str]:
     """The node's image, built as the stack builds it; the builder's cache outlives it."""
     daemon = docker.from_env()
-    service, wireguard = "berth/service:bench", "berth/wireguard:bench"
+    service, wireguard = "berth/service:bench", node_tag
     progress("building the node's image")
     host = daemon.api.base_url.replace("http+docker://localhost", "unix:///var/run/docker.sock")
     run_build(Build(service, ".", "images/service/Dockerfile"), root, host, _build_seconds, lambda _: None)

@@ -205,6 +205,7 @@ class Agent:
                 result["as"] = "newer" if ahead else "unchanged"
                 changed = self._applied.reach()
             else:
+                self._require_removals_known(block)
                 access = self._source.read(digest, block)
                 self._warn_left_out(access)
                 changed = self._install(access, self._source.genesis())
@@ -338,6 +339,15 @@ class Agent:
             self._log.warning("the applied list's block has left the chain", block=ours.block.number)
             return False
         return True
+
+    def _require_removals_known(self, block: Block) -> None:
+        """OlderBlock where this node takes removals from a later block already: who went since must not come back."""
+        current = self._applied.current
+        if self._follows and current is not None and current.removals and current.removals.number > block.number:
+            raise OlderBlock(
+                f"this node takes removals from block {current.removals} already, and gets to the additions of block "
+                f"{block} by itself"
+            )
 
     def _install(self, access: AccessList, genesis: str) -> bool:
         """Apply a list that the chain gave; whether peers changed."""

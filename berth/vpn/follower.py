@@ -27,6 +27,7 @@ from berth.vpn.errors import ApplyFailed, ListRefused, Moved, NodeError, VpnErro
 from berth.vpn.metrics import NodeMetrics
 
 _named: Final = 20  # tokens that a log line names
+_finality_grace: Final = 900.0  # seconds without a newer safe or finalized block; Ethereum has one every 384 s
 _tick: Final = 1.0  # seconds between looks at the clock, where nothing is due sooner
 
 
@@ -72,6 +73,7 @@ class Follower:
         self._pending: set[int] = set()  # touched, and not applied yet
         self._base: tuple[Block, Block | None] | None = None
         self._forked = False
+        self._advanced = clock()  # when removals last came from a newer block
         self.head: Header | None = None
         self._fault = "the chain has not been read yet"
         self._failures = 0
@@ -171,10 +173,18 @@ class Follower:
         self.head = latest
         self._metrics.head.set(latest.block.number)
         self._apply(received)
-        self._agent.confirm(at)
+        self._agent.confirm(self._believed(at))
         self._metrics.age.set(self._agent.age or 0)
 
+    def _believed(self, at: float) -> float:
+        """Until when the list counts: a finality that stands still confirms nothing, however new the head is."""
+        rule = self._rule
+        if rule.removal == "latest" or not rule.block_seconds:
+            return at
+        return min(at, self._advanced + _finality_grace)
+
     def _move(self, view: View, target: Header, suspects: set[int]) -> None:
+        before = view.header
         try:
             move = view.move(target, suspects)
         except OlderBlock:
@@ -186,6 +196,8 @@ class Follower:
             view.forget()
             move = view.move(target)
             self._forked = True
+        if view is self._removed and before is not None and view.header != before:
+            self._advanced = self._clock()
         self._pending |= move.tokens
         self._note(view, move, suspects)
 

@@ -143,6 +143,31 @@ def test_removals_are_believed_sooner_than_additions(world: World) -> None:
     assert set(world.peers) == {world.members[comes][1]}
 
 
+def test_a_finality_that_stands_still_confirms_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A head that goes on must not make a list fresh whose removals come from a block of long ago."""
+    now = [time.time()]
+    world.join()
+    mine(world.endpoint, 3)
+    rule = FollowRule(finality="finalized", removal="finalized", block_seconds=12, poll=0.2)
+    world.follow(rule, freshness=Freshness(60), clock=lambda: now[0])
+    world.follower.step()
+    header, still = world.chain.header, world.chain.header("finalized")
+    monkeypatch.setattr(world.chain, "header", lambda at="latest": still if at == "finalized" else header(at))
+
+    def later(seconds: float) -> None:
+        now[0] += seconds
+        world.endpoint.request("evm_setNextBlockTimestamp", int(now[0]))
+        mine(world.endpoint, 1)
+        world.follower.step()
+        world.agent.tick()
+
+    later(900)
+    assert world.peers
+    later(70)
+    assert world.agent.closed
+    assert world.peers == {}
+
+
 def test_while_the_chain_is_away_peers_stay_and_then_go(world: World) -> None:
     now = [time.time()]
     world.follow(freshness=Freshness(60), clock=lambda: now[0])

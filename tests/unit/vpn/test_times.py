@@ -121,6 +121,16 @@ def test_removals_are_never_taken_from_an_older_block_again(tmp_path: Path) -> N
     assert len(node.peers) == 2
 
 
+def test_an_update_to_a_block_before_the_removals_brings_nobody_back(tmp_path: Path) -> None:
+    """Who was removed since that block would be a peer again until the node's next step."""
+    wanted = access_list(120, 1, 2)
+    node = Following(tmp_path, access_list(110, 1), wanted, access_list(140, 1))
+    node.install(replace(access_list(110, 1), removals=block(140)))
+    with pytest.raises(OlderBlock, match="takes removals from block 140"):
+        node.agent.apply(wanted.digest, wanted.block)
+    assert len(node.peers) == 1
+
+
 def test_a_journal_that_is_broken_before_its_end_gives_no_older_list(tmp_path: Path) -> None:
     first, tree = access_list(10, 1, 2), access_list(11, 2)
     store = Store(tmp_path)

@@ -120,9 +120,11 @@ class Component(pulumi.ComponentResource):
                 for path, volume in volumes.items()
             ]
         if files:
-            # Root's, and not to be changed by the service.
+            # Root's, and not to be changed by the service.  A service that is not root can read what everybody in its
+            # container can: Docker uploads in root's name.
+            permissions = "0400" if user.startswith("0:") else "0444"
             arguments["uploads"] = [
-                docker.ContainerUploadArgs(file=f"{files_directory}/{file}", content=content, permissions="0444")
+                docker.ContainerUploadArgs(file=f"{files_directory}/{file}", content=content, permissions=permissions)
                 for file, content in files.items()
             ]
         labels = self.labels(docker.Container, name)

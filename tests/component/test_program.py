@@ -266,6 +266,8 @@ def test_a_nodes_account_key_is_a_secret_file_and_its_address_is_allowed() -> No
         account = recorder.named("pulumi-python:dynamic/berth:Account", f"{name}-account").inputs["address"]
         assert plain(allowance.inputs["account"]) == account == address_of(files["/run/berth/account-key"])
         assert (allowance.inputs["node"], allowance.inputs["chainId"]) == (name, 31337)
+    modes = {entry["permissions"] for entry in plain(recorder.named(container, "node-1").inputs["uploads"])}
+    assert modes == {"0400"}
     key = uploads(recorder.named(container, "node-1"))["/run/berth/account-key"]
     for resource in recorder.registered:
         for path, value in _leaves(resource.inputs):

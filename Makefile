@@ -75,8 +75,9 @@ format: setup ## Put the code into its format and mend what the linter can mend
 	@$(RUN) ruff check --fix . ; ruff format .
 
 logs: setup ## The last lines of each container of the stack, or of the one named by NAME=
-	@$(RUN) for c in $$(docker ps -a --filter "label=berth.stack" --filter "name=berth-$(STACK)-$(NAME)" \
-	  --format '{{.Names}}' | sort); do echo "== $$c"; docker logs --tail 50 "$$c" 2>&1; done
+	@$(RUN) found=$$(docker ps -a --filter "label=berth.stack" --filter "name=berth-$(STACK)-$(NAME)" \
+	  --format '{{.Names}}' | sort); [ -n "$$found" ] || echo "no container is named berth-$(STACK)-$(NAME)..."; \
+	  for c in $$found; do echo "== $$c"; docker logs --tail 50 "$$c" 2>&1; done
 
 requirements: setup ## Recompile the pinned requirements (UPGRADE=--upgrade for newer versions)
 	@$(COMPILE) -o requirements/dev.txt requirements/dev.in

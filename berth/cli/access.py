@@ -126,7 +126,7 @@ def show_list(
     rpc_url: RpcOption = "",
     registry: Annotated[str, typer.Option(help="KeyRegistry, in place of the stack's.")] = "",
     subnet: SubnetOption = "",
-    chain_id: Annotated[int, typer.Option(help="Id of the chain, in place of the stack's.")] = 0,
+    chain_id: Annotated[int, typer.Option(help="Id of the chain, in place of the stack's.", show_default=False)] = 0,
     block: Annotated[int | None, typer.Option(min=0, help="Number of the block; the newest where not given.")] = None,
     as_json: JsonOption = False,
 ) -> None:

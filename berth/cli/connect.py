@@ -265,7 +265,7 @@ def _token(text: str) -> int:
 
 def _wallet(file: Path | None) -> Wallet:
     if file is not None:
-        if file.exists() and file.stat().st_mode & 0o077:
+        if file.is_file() and file.stat().st_mode & 0o077:
             note(f"berth: {file} can be read by others on this machine: chmod 600 {file}")
         return Wallet.from_file(file, _password)
     if text := os.environ.get(key_variable, ""):

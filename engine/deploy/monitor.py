@@ -54,10 +54,13 @@ def _guarded(what: str) -> Callable[[Callable[[Any, Any], Any]], Callable[[Any, 
             except Stopped:
                 pass
             except Problem as error:
-                monitor.executor.fail(str(error), error.urn)
+                # Once the operation has ended its providers are closed: what a held call meets then is no failure.
+                if not monitor.release.is_set():
+                    monitor.executor.fail(str(error), error.urn)
             except Exception as error:  # noqa: BLE001
                 # Nothing may be lost between here and the program: whatever went wrong ends the operation by name.
-                monitor.executor.fail(f"{what.format(request)}: {str(error) or type(error).__name__}")
+                if not monitor.release.is_set():
+                    monitor.executor.fail(f"{what.format(request)}: {str(error) or type(error).__name__}")
             monitor.release.wait()
             return context.abort(grpc.StatusCode.UNAVAILABLE, "the operation has ended")  # raises
 

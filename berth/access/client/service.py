@@ -163,6 +163,8 @@ class AccessService:
             )
         if response.is_success:
             return answer
+        if response.status_code in (502, 503, 504) and not answer.get("reason"):  # the gateway's: the service is away
+            raise Unreachable(f"{self.url}: {answer.get('detail', 'the access API is not up')}")
         wait = response.headers.get("retry-after", "")
         raise ApiRefused(
             str(answer.get("detail", "refused without a reason")),

@@ -253,6 +253,12 @@ def test_refusals_carry_their_reason() -> None:
     assert (refused.value.status, refused.value.reason, refused.value.retry_after) == (429, "rate-limited", 7.0)
 
 
+def test_the_gateway_of_a_service_that_is_away() -> None:
+    client, _ = service({"passes": httpx.Response(503, json={"status": 503, "detail": "The access API is not up."})})
+    with pytest.raises(Unreachable, match="is not up"):
+        client.passes()
+
+
 @pytest.mark.parametrize(
     "answer", [httpx.Response(200, text="<html>"), httpx.Response(502, text=""), httpx.Response(200, json=[])]
 )

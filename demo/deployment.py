@@ -11,6 +11,7 @@ from typing import Any
 from berth.chain.access_pass import AccessPass
 from berth.chain.endpoint import Endpoint
 from berth.chain.key_registry import KeyRegistry
+from demo.stack import StackError
 
 
 @dataclass(frozen=True)
@@ -58,5 +59,12 @@ class Deployment:
 
     def peers(self, node: str) -> set[str]:
         """The public keys of a node's peers, as the node says."""
-        with urllib.request.urlopen(f"{self.nodes[node]['controlUrl']}/stats", timeout=5) as answer:
-            return {peer["key"] for peer in json.load(answer)["peerList"]}
+        url = f"{self.nodes[node]['controlUrl']}/stats"
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return {peer["key"] for peer in json.load(answer)["peerList"]}
+        except OSError as error:
+            raise StackError(
+                f"{node} does not answer at {url} ({error}): see `make logs NAME={node}`; if its container is gone, "
+                "`make refresh` and `make up` bring it back"
+            ) from error

@@ -28,8 +28,8 @@ help: ## List the targets
 setup: ## Find or install what is needed (Docker, .venv, Node packages, engine, base image); no deployment
 	@$(SETUP)
 
-up: setup ## Set up and deploy the stack; applies the block that `make preview` showed, if one is pinned
-	@$(RUN) BERTH_PIN_FILE="$(PIN)" pulumi up --yes --skip-preview --stack "$(STACK)"
+up: setup ## Set up, deploy the stack and repair what was changed by hand; applies the block that `make preview` pinned
+	@$(RUN) BERTH_PIN_FILE="$(PIN)" pulumi up --yes --skip-preview --refresh --stack "$(STACK)"
 	@rm -f "$(PIN)"
 
 preview: setup ## Show what `make up` would change, token by token, and pin that block

@@ -18,7 +18,8 @@ def clean(context: Context, project: str) -> list[str]:
     # By label as well as by name: earlier builds lost their name to a newer one.
     removed += _images(context, f"reference={project}/*:{context.stack}")
     removed += _images(context, f"label={STACK_LABEL}={project}/{context.stack}")
-    if not _in_use(context, IMAGE):  # by another stack, or by somebody who has nothing to do with berth
+    # Another stack may use it, or somebody who has nothing to do with berth; and a mistyped name costs nothing.
+    if removed and not _in_use(context, IMAGE):
         # The base image has this label only if it was made here.
         removed += _images(context, f"reference={IMAGE}", f"label={MADE_LABEL}=made")
     return removed + _state(context, project)

@@ -203,7 +203,10 @@ def _trouble(told: Mapping[str, Any]) -> str:
         return f"waits for approval: {told['breaker'].get('held')} held"
     if told.get("closed"):
         return "closed: the list is too old to be believed"
-    return f"fault: {told['fault']}" if told.get("fault") else ""
+    if told.get("fault"):
+        return f"fault: {told['fault']}"
+    failing = told.get("failing")
+    return "; ".join(f"{name}: {detail}" for name, detail in failing.items()) if isinstance(failing, Mapping) else ""
 
 
 def _waits(told: Mapping[str, Any]) -> bool:

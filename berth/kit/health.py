@@ -51,3 +51,8 @@ class Health:
         working = live and ready
         status = "ok" if well else "degraded" if working else "failing"
         return (200 if working else 503), {"status": status, "live": live, "ready": ready, "checks": shown}
+
+    def failing(self) -> dict[str, str]:
+        """Name -> what is wrong, of each check that fails now."""
+        checks = self.report()[1]["checks"]
+        return {name: str(check["detail"]) for name, check in checks.items() if not check["ok"]}

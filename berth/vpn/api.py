@@ -94,7 +94,7 @@ def build(
 
     @app.get("/control/status")
     def status() -> dict[str, Any]:
-        return agent.status()
+        return {**agent.status(), "failing": health.failing()}
 
     @app.put("/control/list")
     def put_list(wanted: ListName) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def build(
     def approve(wanted: Approval) -> dict[str, Any]:
         with _problems(refusals):
             agent.approve(wanted.id)
-            return agent.status()
+            return status()
 
     @app.get("/control/receipts")
     def receipts(limit: Annotated[int, Query(ge=1, le=500)] = 20) -> dict[str, Any]:

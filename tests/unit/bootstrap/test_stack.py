@@ -173,9 +173,11 @@ def test_clean_removes_by_label_and_name_alone(context: Context, shell: FakeShel
 
 def test_clean_leaves_a_base_image_that_others_use(context: Context, shell: FakeShell) -> None:
     shell.when("image ls", f"reference={IMAGE}", answer=Outcome(0, f"{IMAGE}\n"))
-    assert clean(context, "berth") == [f"image {IMAGE}"]
+    assert clean(context, "berth") == []  # a stack that never was
+    shell.when("volume ls", "label=berth.stack=berth/dev", answer=Outcome(0, "v1\n"))
+    assert clean(context, "berth") == ["volume v1", f"image {IMAGE}"]
     shell.when("container ls", f"ancestor={IMAGE}", answer=Outcome(0, "c9\n"))
-    assert clean(context, "berth") == []
+    assert clean(context, "berth") == ["volume v1"]
 
 
 def test_clean_leaves_other_stacks_state(context: Context, shell: FakeShell) -> None:

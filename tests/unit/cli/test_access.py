@@ -115,7 +115,9 @@ def test_a_mass_removal_that_waits_is_an_exit_status(node: Node) -> None:
     assert "berth access approve node-1" in shown.stderr
 
 
-@pytest.mark.parametrize("trouble", [{"closed": True}, {"fault": "the chain cannot be read"}])
+@pytest.mark.parametrize(
+    "trouble", [{"closed": True}, {"fault": "the list is lost"}, {"failing": {"chain": "it does not answer"}}]
+)
 def test_a_node_that_is_not_well_is_an_exit_status(node: Node, trouble: dict[str, Any]) -> None:
     node.answers["GET", "/control/status"] = (200, status(**trouble))
     assert berth(node, "status").exit_code == 1

@@ -52,6 +52,8 @@ def test_health(checks: list[Check], status: int, live: bool, ready: bool, word:
 
 
 def test_health_says_what_is_wrong() -> None:
+    health = Health([Check("chain", _ill), Check("disk", _well)])
+    assert health.failing() == {"chain": "broken"}
     _, report = Health([Check("chain", _ill)]).report()
     assert report["checks"] == {"chain": {"ok": False, "required": True, "detail": "broken"}}
 

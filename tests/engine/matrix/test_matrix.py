@@ -36,7 +36,7 @@ def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     turns = {"cli": other and [list(other), ours], "ours": other and [ours, list(other)]}
     with ThreadPoolExecutor(max_workers=4) as pool:
         futures: Played = {}
-        for number, item in enumerate(item for item in request.session.items if "played" in item.fixturenames):  # type: ignore[attr-defined]
+        for number, item in enumerate(item for item in request.session.items if item.path == Path(__file__)):
             parameters = item.callspec.params  # type: ignore[attr-defined]
             commands = (
                 turns[parameters["first"]] if "first" in parameters else [list(other or ()) if recording else ours]

@@ -29,11 +29,12 @@ peers_edited = {
     "a peer gets another's address": "wg set wg0 peer KEY allowed-ips ADDRESS/32",
     "a preshared key is set": "umask 077; wg genpsk > /tmp/psk; wg set wg0 peer KEY preshared-key /tmp/psk",
     "the rules are taken away": "nft delete table inet berth",
-    "the rules are changed": "nft flush chain inet berth input",
+    "the rules are changed": "nft insert rule inet berth input tcp dport 22 accept",
     "the MTU is changed": "ip link set wg0 mtu 1300",
     "an address is put in": "ip address add 10.77.0.200/32 dev wg0",
 }
 sessions_lost = {
+    "the rules are emptied": "nft flush chain inet berth input",
     "the interface is deleted": "ip link delete wg0",
     "wireguard-go is killed": f"kill -9 $({find_wireguard})",
     "wireguard-go hangs": f"kill -STOP $({find_wireguard})",
@@ -61,6 +62,7 @@ def settled(node: Node, wanted: dict[str, str]) -> bool:
         and "listening port: 51820" in shown
         and node.run("cat", "/var/lib/berth/public.key").strip() in shown
         and 'iifname "wg0" drop' in rules
+        and "tcp dport 22 accept" not in rules
         and preshared.count("(none)") == len(wanted)
     )
 

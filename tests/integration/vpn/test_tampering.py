@@ -277,7 +277,10 @@ def test_each_move_succeeds_where_nothing_holds_it(ground: Ground) -> None:
     rules = 'type nat hook postrouting priority 100;\noifname != "wg0" masquerade'
     ground.nft(f"delete table inet berth\ntable inet berth {{\nchain nat {{\n{rules}\n}}\n}}")
     moves = ground.moves()
-    ground.gets_through(moves[0])  # the victim's first answer to a stranger may take a moment
+    # The victim's first answer to a stranger may take a moment.
+    deadline = time.monotonic() + 30
+    while not ground.gets_through(moves[0]) and time.monotonic() < deadline:
+        time.sleep(0.5)
     held = [move.name for move in moves if not move.arrives and not ground.gets_through(move)]
     # The victim's address is mallory's as soon as the victim has it no more.
     node.run("wg", "set", "wg0", "peer", ground.victim.public_key, "remove")

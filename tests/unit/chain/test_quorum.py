@@ -15,6 +15,7 @@ from berth.chain.errors import ChainUnreachable
 from berth.chain.quorum import Quorum
 from tests.unit.chain.test_endpoint import Handler, serving
 
+chain_id = 1
 limits = TimeLimits(connect=1.0, call=3.0)
 Chain = Callable[[str, list[Any]], Any]
 
@@ -27,6 +28,8 @@ def blocks(height: int, fork: int = 0) -> Chain:
     """A chain of this height."""
 
     def answer(method: str, params: list[Any]) -> Any:
+        if method == "eth_chainId":
+            return hex(chain_id)
         if method != "eth_getBlockByNumber":
             return hex(height)
         number = height if params[0] == "latest" else int(params[0], 16)
@@ -60,7 +63,7 @@ def quorum() -> Iterator[Make]:
                         handler.send(json.dumps({"jsonrpc": "2.0", "id": call["id"], "result": result}).encode())
 
                 port = stack.enter_context(serving(answer)).server_address[1]
-                members.append(Endpoint(f"http://127.0.0.1:{port}", 1, limits))
+                members.append(Endpoint(f"http://127.0.0.1:{port}", chain_id, limits))
             return Quorum(members, needed)
 
         yield make

@@ -23,7 +23,7 @@ from berth.vpn.errors import CommandFailed, NodeError
 Implementation = Literal["kernel", "wireguard-go", "wireguard-go (Debian)"]
 
 _start_limit: Final = 5.0  # seconds
-_answer_limit: Final = 5.0  # seconds; a wireguard-go that does not say who it is within them hangs
+answer_limit: Final = 5.0  # seconds; a wireguard-go that does not say who it is within them hangs
 _poll: Final = 0.01
 
 
@@ -43,7 +43,7 @@ class Interface:
     ) -> None:
         self.name, self.addresses, self.port, self.mtu = name, tuple(addresses), port, mtu
         self._private_key, self._public_key, self._run = private_key, public_key, run
-        self._socket = socket or uapi.Uapi(name, seconds=_answer_limit)
+        self._socket = socket or uapi.Uapi(name, seconds=answer_limit)
         self._process: subprocess.Popen[str] | None = None
         self.implementation: Implementation | None = None
         """What carries the tunnel; None before there was an interface."""

@@ -25,7 +25,7 @@ from berth.vpn.command import run
 from berth.vpn.firewall import Firewall, Policy
 from berth.vpn.follower import Follower, FollowRule, Timers
 from berth.vpn.heal import Healer
-from berth.vpn.interface import Interface
+from berth.vpn.interface import Interface, answer_limit
 from berth.vpn.keys import ensure_keys, private_name
 from berth.vpn.metrics import NodeMetrics
 from berth.vpn.sampler import Sampler
@@ -33,6 +33,7 @@ from berth.vpn.settings import NodeSettings
 from berth.vpn.source import ChainSource
 from berth.vpn.stats import Stats
 from berth.vpn.store import Store
+from berth.vpn.uapi import Uapi
 from berth.vpn.wireguard import WireGuard
 
 # Seconds for which one thread keeps the others from running: an audit must not hold up a change.
@@ -147,7 +148,9 @@ class Node:
             freshness=Freshness(settings.max_stale, settings.outage_policy),
             watched=wanted,
         )
-        self._healer = Healer([self._interface.verify, firewall.check], self._agent.repair, device)
+        # Who heals asks with little patience: a wireguard-go that hangs must not keep it as long as a change may take.
+        quick = WireGuard(settings.interface, run, settings.subnets, Uapi(settings.interface, seconds=answer_limit))
+        self._healer = Healer([self._interface.verify, firewall.check], self._agent.repair, quick)
 
         def audited(reason: str) -> None:
             # A list that is applied whole takes a while, and looks like somebody else's work until it is done.

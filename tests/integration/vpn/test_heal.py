@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.chain, pytest.mark.timeout(600)]
 node_tunnel_address = node_address(tunnel_subnet)
 limit = 5.0
 # A wireguard-go that does not answer may only be short of time, so it is given some before it is ended.
-limits = {"wireguard-go hangs": 15.0}
+limits = {"wireguard-go hangs": 25.0}  # two questions of 5 s that it does not answer, and a new one
 foreign = "A" * 42 + "E="
 find_wireguard = "grep -l wireguard-go /proc/[0-9]*/comm | cut -d/ -f3"
 
@@ -140,7 +140,7 @@ def test_what_is_taken_away_is_back_soon_with_all_peers_and_who_had_a_session_ha
         node.run("sh", "-c", script)
         started = time.monotonic()
         try:
-            seconds_until(lambda: settled(node, wanted), 20)
+            seconds_until(lambda: settled(node, wanted), 30)
             restored = time.monotonic() - started
             seconds_until(lambda: pings(client), 30)
         except AssertionError as error:

@@ -14,9 +14,9 @@ from typing import IO, Any, Final, Self, cast
 
 import docker
 import httpx
-from docker.models.containers import Container
 
 from bench.harness import progress
+from bench.wireguard_lab import InContainer
 from berth.chain import abi
 from berth.chain.anvil import Anvil, chain_id
 from berth.chain.endpoint import Endpoint, Header
@@ -106,14 +106,13 @@ class Chain:
         return min(time.perf_counter(), self._news.get("head", float("inf")))
 
 
-class Node:
+class Node(InContainer):
     """One node that follows; a context manager that removes it."""
 
     def __init__(self, image: str, network: str, chain: Chain, name: str, **variables: str) -> None:
         self._image, self._network, self._chain, self.name = image, network, chain, name
         self._variables = variables
-        self._daemon = docker.from_env()
-        self._container: Container | None = None
+        super().__init__()
         self.token = secrets.token_hex(32)
 
     def __enter__(self) -> Self:
@@ -147,16 +146,6 @@ class Node:
             detach=True,
         )
         return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._container is not None:
-            self._container.remove(force=True, v=True)
-        self._daemon.close()
-
-    @property
-    def container(self) -> Container:
-        assert self._container is not None, "use the node as a context manager"
-        return self._container
 
     @property
     def url(self) -> str:

@@ -38,14 +38,31 @@ def node_image() -> Iterator[str]:
         daemon.close()
 
 
-class Box:
+class InContainer:
+    """What stands in one container that its ``__enter__`` starts; the container goes with it."""
+
+    def __init__(self) -> None:
+        self._daemon = docker.from_env()
+        self._container: Container | None = None
+
+    def __exit__(self, *_: object) -> None:
+        if self._container is not None:
+            self._container.remove(force=True, v=True)
+        self._daemon.close()
+
+    @property
+    def container(self) -> Container:
+        assert self._container is not None, f"use {type(self).__name__} as a context manager"
+        return self._container
+
+
+class Box(InContainer):
     """One container that waits for commands; a context manager that removes it."""
 
     def __init__(self, image: str, network: str = "none", wireguard: bool = True) -> None:
         self._image, self._network, self._wireguard = image, network, wireguard
-        self._daemon = docker.from_env()
+        super().__init__()
         self.name = f"berth-bench-{secrets.token_hex(3)}"
-        self._container: Container | None = None
 
     def __enter__(self) -> Box:
         self._container = self._daemon.containers.run(
@@ -68,16 +85,6 @@ class Box:
         if self._wireguard:
             self.run("wireguard-go wg0 && ip link set wg0 up && wg genkey | wg set wg0 private-key /dev/stdin")
         return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._container is not None:
-            self._container.remove(force=True, v=True)
-        self._daemon.close()
-
-    @property
-    def container(self) -> Container:
-        assert self._container is not None, "use the box as a context manager"
-        return self._container
 
     @property
     def address(self) -> str:

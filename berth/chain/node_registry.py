@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -16,13 +17,19 @@ if TYPE_CHECKING:
     from berth.chain.transactions import Receipt, Sender
 
 name: Final = "NodeRegistry"
-page_nodes: Final = 200
-_types: Final = ["(string,address,bytes32,string,string,uint64)[]", "uint256", "uint256", "bytes32", "uint256"]
+page_nodes: Final = 100  # with the most and longest bridges, some 20 million gas
+max_bridges: Final = 8
+"""As ``MAX_BRIDGES`` of the contract."""
+_types: Final = ["(string,address,bytes32,string,string,string[],uint64)[]", "uint256", "uint256", "bytes32", "uint256"]
 
 
 @dataclass(frozen=True)
 class Node:
-    """A node as it announced itself: ``key`` base64, ``endpoint`` host:port, ``announced`` unix seconds."""
+    """A node as it announced itself.
+
+    ``key`` base64, ``endpoint`` and each of ``bridges`` (the TCP bridges before it) host:port, ``announced`` unix
+    seconds.
+    """
 
     id: str
     account: str
@@ -30,6 +37,7 @@ class Node:
     endpoint: str
     region: str
     announced: int
+    bridges: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,8 +76,8 @@ class NodeRegistry:
         if chain_id != self.endpoint.chain_id:
             raise WrongChain(f"{self.endpoint.url} serves chain {chain_id}, not chain {self.endpoint.chain_id}")
         nodes = [
-            Node(id, normalize_address(account), b64encode(key).decode(), endpoint, region, announced)
-            for id, account, key, endpoint, region, announced in rows
+            Node(id, normalize_address(account), b64encode(key).decode(), endpoint, region, announced, tuple(bridges))
+            for id, account, key, endpoint, region, bridges, announced in rows
         ]
         return nodes, following, total
 
@@ -105,6 +113,8 @@ class NodeRegistry:
         """Takes the node off the list; the registry's owner only."""
         return sender.send(name, self.address, "disallow", node)
 
-    def announce(self, sender: Sender, node: str, key: str, endpoint: str, region: str) -> Receipt:
-        """Announces the node's WireGuard public key (base64) and ``host:port``; the allowed account only."""
-        return sender.send(name, self.address, "announce", node, key_bytes(key), endpoint, region)
+    def announce(
+        self, sender: Sender, node: str, key: str, endpoint: str, region: str, bridges: Sequence[str] = ()
+    ) -> Receipt:
+        """Announces the node's WireGuard public key (base64), ``host:port`` and bridges; the allowed account only."""
+        return sender.send(name, self.address, "announce", node, key_bytes(key), endpoint, region, list(bridges))

@@ -36,6 +36,7 @@ class Announcer:
             "publicKey": public_key,
             "endpoint": settings.endpoint,
             "region": settings.region,
+            "bridges": list(settings.announced_bridges),
         }
         self._key = settings.contract_private_key
         self._stopping = threading.Event()
@@ -97,8 +98,8 @@ def announce(request: dict[str, Any]) -> bool:
     chain = Quorum([Endpoint(url, request["chainId"]) for url in request["rpcUrls"]])
     registry = NodeRegistry(chain, request["registry"])
     sender = Sender(chain, request["key"])
-    wanted = (request["node"], request["publicKey"], request["endpoint"], request["region"])
-    shown = [(node.id, node.key, node.endpoint, node.region) for node in registry.nodes()]
+    wanted = (request["node"], request["publicKey"], request["endpoint"], request["region"], tuple(request["bridges"]))
+    shown = [(node.id, node.key, node.endpoint, node.region, node.bridges) for node in registry.nodes()]
     if wanted in shown:
         return False
     registry.announce(sender, *wanted)

@@ -17,6 +17,7 @@ from berth.chain.endpoint import Finality
 from berth.chain.hashing import normalize_address
 from berth.chain.heads import websocket_url
 from berth.chain.networks import Network, network_of, networks
+from berth.chain.node_registry import max_bridges
 from berth.kit.settings import LogLevel, ServiceSettings
 from berth.vpn.keys import is_key
 from berth.vpn.target import Target, parse_target
@@ -81,6 +82,19 @@ def _wireguard_key(value: SecretStr) -> SecretStr:
     return value
 
 
+_host_port: Final = r"[A-Za-z0-9.:_\[\]-]{1,255}:[0-9]{1,5}"
+
+
+def _bridges(text: str) -> str:
+    parts = _parts(text)
+    for part in parts:
+        if not re.fullmatch(_host_port, part):
+            raise ValueError(f"{part!r} is not host:port")
+    if len(parts) > max_bridges:
+        raise ValueError(f"{len(parts)} bridges: NodeRegistry takes {max_bridges}")
+    return text
+
+
 _order: Final = get_args(Finality)
 _presets: Final = "one of " + ", ".join(networks)
 
@@ -112,7 +126,8 @@ class NodeSettings(ServiceSettings):
     breaker_wait: Annotated[int, Field(ge=0, le=86_400)] = 900
     wireguard_private_key: Annotated[SecretStr, AfterValidator(_wireguard_key)] | None = None
     contract_private_key: Annotated[SecretStr, AfterValidator(_private_key)] | None = None
-    endpoint: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:_\[\]-]{1,255}:[0-9]{1,5}$")] | None = None
+    endpoint: Annotated[str, StringConstraints(pattern=rf"^{_host_port}$")] | None = None
+    bridges: Annotated[str, AfterValidator(_bridges)] = ""
     region: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{0,63}$")] = ""
     tunnel_subnet: Annotated[str, AfterValidator(_subnet)] = "10.77.0.0/16"
     tunnel_subnet6: Annotated[str, AfterValidator(lambda text: _subnet6(text))] = ""
@@ -231,6 +246,11 @@ class NodeSettings(ServiceSettings):
     @cached_property
     def sources(self) -> tuple[IPv4Network, ...]:
         return tuple(IPv4Network(part) for part in _parts(self.control_sources))
+
+    @property
+    def announced_bridges(self) -> tuple[str, ...]:
+        """Where TCP bridges before this node are reached."""
+        return tuple(_parts(self.bridges))
 
     @property
     def levels(self) -> dict[str, LogLevel]:

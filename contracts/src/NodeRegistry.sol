@@ -7,8 +7,8 @@ import {CurvePoints} from "./CurvePoints.sol";
 
 /// @title The nodes of the network
 /// @notice The operator (the owner of this contract) allows a node id to one account; that account announces the
-/// node's WireGuard key, endpoint and region; clients, bridges and other nodes read them here. What the operator
-/// no longer allows disappears at once.
+/// node's WireGuard key, endpoint, region and TCP bridges; clients, bridges and other nodes read them here. What the
+/// operator no longer allows disappears at once.
 contract NodeRegistry is Ownable2Step {
     /// @notice A node as it announced itself.
     /// @param nodeId name of the node, chosen by the operator
@@ -16,6 +16,7 @@ contract NodeRegistry is Ownable2Step {
     /// @param publicKey its WireGuard public key, in WireGuard's byte order
     /// @param endpoint where clients reach it, usually `host:port`
     /// @param region a label
+    /// @param bridges where TCP bridges to it are reached, each usually `host:port`
     /// @param announcedAt time of the last announcement, UNIX time in seconds
     struct Node {
         string nodeId;
@@ -23,6 +24,7 @@ contract NodeRegistry is Ownable2Step {
         bytes32 publicKey;
         string endpoint;
         string region;
+        string[] bridges;
         uint64 announcedAt;
     }
 
@@ -31,7 +33,9 @@ contract NodeRegistry is Ownable2Step {
     /// @notice The operator no longer allows a node.
     event NodeDisallowed(string nodeId, address indexed account);
     /// @notice A node announced itself.
-    event NodeAnnounced(string nodeId, address indexed account, bytes32 publicKey, string endpoint, string region);
+    event NodeAnnounced(
+        string nodeId, address indexed account, bytes32 publicKey, string endpoint, string region, string[] bridges
+    );
 
     /// @notice A node needs an account.
     error ZeroAccount();
@@ -43,8 +47,10 @@ contract NodeRegistry is Ownable2Step {
     error NodeKeyTaken(bytes32 publicKey, string nodeId);
     /// @notice A text is too short or too long, in bytes.
     error BadLength(string field, uint256 length, uint256 least, uint256 most);
-    /// @notice A text may hold only letters, digits and `. - _`; an endpoint also `: [ ]`.
+    /// @notice A text may hold only letters, digits and `. - _`; an endpoint and a bridge also `: [ ]`.
     error BadCharacter(string field, uint256 position);
+    /// @notice A node may have only so many bridges.
+    error TooManyBridges(uint256 count, uint256 most);
 
     /// @notice Longest node id, in bytes (as a DNS label).
     uint256 public constant MAX_NODE_ID = 63;
@@ -52,6 +58,8 @@ contract NodeRegistry is Ownable2Step {
     uint256 public constant MAX_ENDPOINT = 261;
     /// @notice Longest region, in bytes.
     uint256 public constant MAX_REGION = 63;
+    /// @notice Most bridges of a node; each is at most as long as an endpoint.
+    uint256 public constant MAX_BRIDGES = 8;
 
     Node[] private _nodes;
     /// @dev Position in `_nodes` plus one, by hash of the node id; 0 for a node that is not allowed.
@@ -108,15 +116,21 @@ contract NodeRegistry is Ownable2Step {
     /// @param publicKey its WireGuard public key, in WireGuard's byte order; no other node may have it
     /// @param endpoint where clients reach it: 1 to 261 letters, digits and `. - _ : [ ]`
     /// @param region a label: 0 to 63 letters, digits and `. - _`
-    function announce(string calldata nodeId, bytes32 publicKey, string calldata endpoint, string calldata region)
-        external
-    {
+    /// @param bridges where TCP bridges to it are reached: 0 to 8, each as an endpoint
+    function announce(
+        string calldata nodeId,
+        bytes32 publicKey,
+        string calldata endpoint,
+        string calldata region,
+        string[] calldata bridges
+    ) external {
         bytes32 idHash = keccak256(bytes(nodeId));
         Node storage node = _nodes[_requirePosition(idHash, nodeId) - 1];
         if (node.account != msg.sender) revert NotNodeAccount(nodeId, msg.sender);
         CurvePoints.check(publicKey);
         _checkText("endpoint", endpoint, 1, MAX_ENDPOINT, true);
         _checkText("region", region, 0, MAX_REGION, false);
+        if (bridges.length > MAX_BRIDGES) revert TooManyBridges(bridges.length, MAX_BRIDGES);
 
         bytes32 other = _nodeOfKey[publicKey];
         if (other != 0 && other != idHash) revert NodeKeyTaken(publicKey, _nodes[_position[other] - 1].nodeId);
@@ -127,8 +141,13 @@ contract NodeRegistry is Ownable2Step {
         }
         node.endpoint = endpoint;
         node.region = region;
+        delete node.bridges;
+        for (uint256 i = 0; i < bridges.length; ++i) {
+            _checkText("bridges", bridges[i], 1, MAX_ENDPOINT, true);
+            node.bridges.push(bridges[i]);
+        }
         node.announcedAt = uint64(block.timestamp);
-        emit NodeAnnounced(nodeId, msg.sender, publicKey, endpoint, region);
+        emit NodeAnnounced(nodeId, msg.sender, publicKey, endpoint, region, bridges);
     }
 
     /// @notice The announced nodes among positions [cursor, cursor + limit) of the allow-list.
@@ -177,6 +196,7 @@ contract NodeRegistry is Ownable2Step {
         delete node.publicKey;
         delete node.endpoint;
         delete node.region;
+        delete node.bridges;
         delete node.announcedAt;
     }
 

@@ -30,10 +30,14 @@ _at_once: Final = 8
 
 @dataclass(frozen=True)
 class Watched:
-    """Where a node's HTTP is inside (``url``), and where clients may measure its latency (``probe_url``)."""
+    """Where a node's HTTP is inside (``url``), and where clients may measure its latency (``probe_url``).
+
+    ``bridges``: of each TCP bridge before it, by the endpoint that the node announces, where its HTTP is inside.
+    """
 
     url: str
     probe_url: str
+    bridges: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,8 @@ class NodeWatch:
         self._registry, self._watched, self._metrics = registry, watched, metrics
         self._pool = urllib3.PoolManager(maxsize=2, num_pools=64, retries=False)
         self._states: dict[str, _State] = {name: _State(healthy=False) for name in watched}
+        self._bridges = {endpoint: url for one in watched.values() for endpoint, url in one.bridges.items()}
+        self._bridge_health = dict.fromkeys(self._bridges, False)
         self._announced: tuple[Node, ...] = ()
         self._announced_at = 0.0
         self._fault: ChainError | None = None
@@ -120,6 +126,8 @@ class NodeWatch:
                     "connected": state.connected,
                     "probeUrl": watched.probe_url if watched else None,
                     "wireguard": state.wireguard,
+                    # One that nobody here watches may be well: who dials it finds out.
+                    "bridges": [one for one in node.bridges if self._bridge_health.get(one, True)],
                 }
             )
         return shown
@@ -128,7 +136,10 @@ class NodeWatch:
         """Ask the registry and every node once, where it is time."""
         if time.monotonic() - self._announced_at >= registry_every or not self._announced:
             self._read_registry()
-        list(self._workers.map(self._ask, self._watched))
+        asked = [self._workers.submit(self._ask, name) for name in self._watched]
+        asked += [self._workers.submit(self._ask_bridge, endpoint) for endpoint in self._bridges]
+        for one in asked:
+            one.result()
         offered = self.offered()
         for health, wanted in (("well", True), ("ill", False), ("unwatched", None)):
             self._metrics.nodes.labels(health).set(sum(node["healthy"] is wanted for node in offered))
@@ -165,6 +176,13 @@ class NodeWatch:
         if not healthy:
             state.by_key = {key: _gone(seen) for key, seen in state.by_key.items()}
             state.connected, state.stats_at = None, 0.0
+
+    def _ask_bridge(self, endpoint: str) -> None:
+        status, _ = self._get(f"{self._bridges[endpoint]}/health")
+        healthy = status == 200
+        if healthy is not self._bridge_health[endpoint]:
+            self._log.info("bridge is well" if healthy else "bridge is not well", bridge=endpoint, status=status)
+        self._bridge_health[endpoint] = healthy
 
     def _read_stats(self, name: str, state: _State, url: str) -> None:
         status, body = self._get(f"{url}/stats")

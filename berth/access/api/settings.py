@@ -9,7 +9,8 @@ RPC_URLS, QUORUM        JSON-RPC endpoints (comma; RPC_URL is taken too), and ho
 KEY_REGISTRY            address of the KeyRegistry, which names the collection
 NODE_REGISTRY           address of the NodeRegistry
 FROM_BLOCK, LOG_SPAN    first block with events of the contracts (0), blocks in one question (10000)
-NODES                   JSON list of {id, url, probeUrl}: where the nodes' HTTP is inside
+NODES                   JSON list of {id, url, probeUrl, bridges: [{endpoint, url}]}: where the HTTP of nodes, and of
+                        the TCP bridges that they announce as `endpoint`, is inside
 TUNNEL_SUBNET, TUNNEL_SUBNET6, DNS, MTU, ALLOWED_IPS   for clients' configurations (lists: comma)
 RELAY_PRIVATE_KEY       the account that pays for transactions; from a file (RELAY_PRIVATE_KEY_FILE)
 SESSION_KEY             32 or more random characters; from a file (SESSION_KEY_FILE)
@@ -80,7 +81,7 @@ def _nodes(text: str) -> str:
 
 
 def _watched(text: str) -> dict[str, Watched]:
-    """The nodes by id; ValueError unless it is a list of {id, url, probeUrl}."""
+    """The nodes by id; ValueError unless it is a list of {id, url, probeUrl, bridges}."""
     try:
         listed: Any = json.loads(text or "[]")
     except ValueError as error:
@@ -94,7 +95,21 @@ def _watched(text: str) -> dict[str, Watched]:
             raise ValueError(
                 f"the node id {name!r} is missing, there twice, or has other characters than letters and . - _"
             )
-        found[name] = Watched(normalize(url), str(one.get("probeUrl") or f"/nodes/{name}/ping"))
+        found[name] = Watched(
+            normalize(url), str(one.get("probeUrl") or f"/nodes/{name}/ping"), _bridges(name, one.get("bridges", []))
+        )
+    return found
+
+
+def _bridges(node: str, listed: Any) -> dict[str, str]:
+    if not isinstance(listed, list) or not all(isinstance(one, Mapping) for one in listed):
+        raise ValueError(f"bridges of {node} is not a list of {{endpoint, url}}")
+    found: dict[str, str] = {}
+    for one in listed:
+        endpoint, url = str(one.get("endpoint", "")), str(one.get("url", ""))
+        if not endpoint or endpoint in found:
+            raise ValueError(f"a bridge of {node} has no endpoint, or one that another has: {endpoint!r}")
+        found[endpoint] = normalize(url)
     return found
 
 

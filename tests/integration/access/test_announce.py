@@ -35,6 +35,7 @@ def settings_of(anvil: Anvil, registry: str, wallet: Wallet, **changes: str) -> 
         "CONTRACT_PRIVATE_KEY": wallet.key,
         "ENDPOINT": "vpn.example.org:51820",
         "REGION": "eu-1",
+        "BRIDGES": "vpn.example.org:443, vpn.example.org:444",
         "CONTROL_TOKEN": "0123456789abcdef",
     }
     return NodeSettings.load("WireGuard node", {**environment, **changes})
@@ -63,12 +64,16 @@ def test_it_is_announced_once_allowed_and_anew_only_where_something_changed(anvi
         announcer.stop()
     (node,) = registry.nodes()
     assert (node.id, node.key, node.endpoint, node.region) == ("node-1", key, "vpn.example.org:51820", "eu-1")
+    assert node.bridges == ("vpn.example.org:443", "vpn.example.org:444")
     head = endpoint.block()
     assert Announcer(settings, key)._try() == ""
     assert endpoint.block() == head
     moved = settings_of(anvil, registry.address, wallet, ENDPOINT="vpn.example.org:51821")
     assert Announcer(moved, key)._try() == ""
     assert registry.nodes()[0].endpoint == "vpn.example.org:51821"
+    alone = settings_of(anvil, registry.address, wallet, ENDPOINT="vpn.example.org:51821", BRIDGES="")
+    assert Announcer(alone, key)._try() == ""
+    assert registry.nodes()[0].bridges == ()
 
 
 def test_a_reason_never_holds_the_key(anvil: Anvil) -> None:

@@ -35,7 +35,8 @@ def test_what_is_not_said_has_a_default() -> None:
 
 def test_everything_can_be_said() -> None:
     nodes = [{"id": "node-1", "url": "http://node-1:8080", "probeUrl": "https://one.example/ping", "region": "x"},
-             {"id": "node-2", "url": "http://node-2:8080"}]  # fmt: skip
+             {"id": "node-2", "url": "http://node-2:8080",
+              "bridges": [{"endpoint": "two.example:443", "url": "http://bridge-2:8080"}]}]  # fmt: skip
     settings = load(
         PUBLIC_URL="https://VPN.example/", ORIGINS="http://localhost:8080", GATEWAY_ADDRESS="172.30.10.2",
         NODES=json.dumps(nodes), TUNNEL_SUBNET6="fd77::/64", DNS="10.77.0.1, fd77::1", CHAIN_NAME="berth dev",
@@ -45,6 +46,7 @@ def test_everything_can_be_said() -> None:
     assert {"http://localhost:8080", "http://127.0.0.1:8080"} < settings.served_at.allowed
     assert settings.watched["node-1"].probe_url == "https://one.example/ping"
     assert settings.watched["node-2"].probe_url == "/nodes/node-2/ping"
+    assert settings.watched["node-2"].bridges == {"two.example:443": "http://bridge-2:8080"}
     assert settings.low_balance == 5 * 10**17
     assert settings.shown()["dns"] == ["10.77.0.1", "fd77::1"]
     assert settings.shown()["tunnelSubnet6"] == "fd77::/64"
@@ -62,6 +64,8 @@ def test_everything_can_be_said() -> None:
         ({"NODES": '[{"id":"a b","url":"http://x"}]'}, "the node id 'a b'"),
         ({"NODES": '[{"id":"a","url":"http://x"},{"id":"a","url":"http://y"}]'}, "there twice"),
         ({"NODES": '[{"id":"a","url":"x"}]'}, "is not an origin"),
+        ({"NODES": '[{"id":"a","url":"http://x","bridges":["b:1"]}]'}, "bridges of a is not a list"),
+        ({"NODES": '[{"id":"a","url":"http://x","bridges":[{"url":"http://b"}]}]'}, "has no endpoint"),
         ({"TUNNEL_SUBNET6": "2001:db8::/64"}, "unique local"),
         ({"DNS": "one.one.one.one"}, "DNS"),
         ({"SESSION_KEY": "short"}, "SESSION_KEY"),

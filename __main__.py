@@ -4,22 +4,21 @@ import pulumi
 
 from components.access import AccessControl, AccessControlArgs
 from components.access_api import AccessApi, AccessApiArgs
-from components.access_api import port as api_port
 from components.chain import Chain
 from components.contracts import Contracts, ContractsArgs
 from components.gateway import Gateway
 from components.images import Images
-from components.mongodb import MongoDB, port
+from components.mongodb import MongoDB
+from components.mullvad_proxy import MullvadProxy, MullvadProxyArgs
 from components.network import Network
-from components.parts import access_part, chain_part, mongodb_part, nodes_part, web_part
 from components.settings import load
+from components.watched import watched
 from components.web import Web
-from components.web import port as web_port
-from components.wireguard import WireGuardNode, WireGuardNodeArgs, control_port
+from components.wireguard import WireGuardNode, WireGuardNodeArgs
 
 settings = load()
 
-network = Network("network", settings.network)
+network = Network("network", settings.network, settings.bridge_names)
 images = Images("images", settings.images)
 mongodb = MongoDB("mongodb", settings.mongodb, network, images)
 
@@ -30,14 +29,16 @@ nodes = {
     node.name: WireGuardNode(node.name, WireGuardNodeArgs(node, settings, network, images, chain, contracts, access))
     for node in settings.access.nodes
 }
+bridges = [
+    MullvadProxy(bridge.name, MullvadProxyArgs(bridge, node, network, images))
+    for node in nodes.values()
+    for bridge in node.bridges
+]
 
 api = AccessApi("access-api", AccessApiArgs(settings, network, images, chain, contracts, list(nodes.values())))
 web = Web("web", network, images)
 
-parts = [chain_part(settings.chain.node_rpc_url, settings.chain.chain_id), mongodb_part(mongodb.hosts, port)]
-if nodes:
-    parts.append(nodes_part(list(nodes), control_port))
-parts += [access_part(api_port), web_part(web_port)]
+parts = watched(settings, mongodb, nodes.values(), bridges)
 gateway = Gateway("gateway", settings.gateway, parts, [node.probe_url for node in nodes.values()], network, images)
 
 pulumi.export("url", gateway.url)
@@ -53,3 +54,4 @@ pulumi.export("nodeRegistry", contracts.node_registry.address)
 pulumi.export("accessList", {"digest": access.digest, "block": access.block, "count": access.count})
 pulumi.export("relay", api.relay)
 pulumi.export("nodes", {name: node.outputs() for name, node in nodes.items()})
+pulumi.export("bridges", {bridge.name: bridge.outputs() for bridge in bridges})

@@ -16,6 +16,7 @@ from components.base import Component, Limits, files_directory
 from components.chain import Chain
 from components.contracts import Contracts
 from components.images import Images
+from components.mullvad_proxy import http_port as bridge_port
 from components.network import Network
 from components.settings import AccessSettings, Settings
 from components.wireguard import WireGuardNode, control_port, networks
@@ -114,6 +115,10 @@ class AccessApi(Component):
                         "id": node.name,
                         "url": f"http://{node.name}:{control_port}",
                         "probeUrl": node.probe_url,
+                        "bridges": [
+                            {"endpoint": bridge.announced, "url": f"http://{bridge.name}:{bridge_port}"}
+                            for bridge in node.bridges
+                        ],
                     }
                     for node in args.nodes
                 ],

@@ -98,6 +98,19 @@ def nodes_part(names: Sequence[str], port: int) -> Part:
     )
 
 
+def bridges_part(names: Sequence[str], port: int) -> Part:
+    """The TCP bridges, each by its own /health, which asks its node as well."""
+    return Part(
+        key="bridges",
+        title="TCP bridge",
+        about="Carries WireGuard where UDP is blocked.",
+        check=("option httpchk", "http-check send meth GET uri /health ver HTTP/1.1 hdr Host bridge"),
+        servers=tuple(Server(name, f"{name}:{port}") for name in names),
+        required=False,
+        each=True,
+    )
+
+
 def access_part(port: int) -> Part:
     """The access API, behind ``/api/access/``."""
     away = problem(503, "Service unavailable", "The access API is not up; /health says what else is down.")

@@ -17,10 +17,11 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from components.gateway_settings import GatewaySettings
 from providers.explain import explain
 from providers.fields import Allowed, Port, Section, SettingsError, Subnet
-from providers.settings import AccessSettings, ChainSettings, NodeSettings, namespace
+from providers.settings import AccessSettings, BridgeSettings, ChainSettings, NodeSettings, namespace
 
 __all__ = [
     "AccessSettings",
+    "BridgeSettings",
     "ChainSettings",
     "GatewaySettings",
     "ImageSettings",
@@ -34,7 +35,7 @@ __all__ = [
     "parse",
 ]
 
-_taken: Final = ("access", "chain", "edge", "gateway", "inside", "nodes", "relay", "web")
+_taken: Final = ("access", "bridges", "chain", "edge", "gateway", "inside", "nodes", "relay", "web")
 undecided: Final = 0xDEAD
 """The account that example stacks name as owner; nobody has its key."""
 
@@ -68,6 +69,7 @@ class ImageSettings(Section):
     gateway: Source = "local"
     wireguard: Source = "local"
     access: Source = "local"
+    bridge: Source = "local"
     web: Source = "local"
 
 
@@ -105,6 +107,11 @@ class Settings(Section):
     mongodb: MongoSettings = MongoSettings()
     gateway: GatewaySettings = GatewaySettings()
 
+    @property
+    def bridge_names(self) -> tuple[str, ...]:
+        """Of all nodes."""
+        return tuple(bridge.name for node in self.access.nodes for bridge in node.bridges)
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.runtime == "swarm":
@@ -119,6 +126,11 @@ class Settings(Section):
             ("gateway.httpPort", self.gateway.http_port),
             ("gateway.altPort", self.gateway.alt_port),
             *((f"access.nodes[{i}].controlPort", node.control_port) for i, node in enumerate(self.access.nodes)),
+            *(
+                (f"access.nodes[{i}].bridges[{j}].port", bridge.port)
+                for i, node in enumerate(self.access.nodes)
+                for j, bridge in enumerate(node.bridges)
+            ),
         ]
         if self.gateway.tls is not None:
             ports.append(("gateway.httpsPort", self.gateway.https_port))
@@ -128,8 +140,18 @@ class Settings(Section):
             ports.append(("mongodb.hostPort", self.mongodb.host_port))
         _refuse_twice(ports)
         _refuse_taken_names(self.access.nodes)
+        if len(self.bridge_names) > (room := len(bridge_places(self.network.inside_subnet))):
+            raise ValueError(
+                f"access.nodes have {len(self.bridge_names)} bridges, and network.insideSubnet "
+                f"{self.network.inside_subnet} has room for {room}: make it larger"
+            )
         _refuse_short_quarantine(self.chain, self.access)
         return self
+
+
+def bridge_places(inside: IPv4Network) -> range:
+    """Host numbers of bridges inside: the second quarter; Docker hands out the upper half."""
+    return range(inside.num_addresses // 4, inside.num_addresses // 2)
 
 
 def _refuse_overlaps(subnets: Mapping[str, IPv4Network]) -> None:
@@ -141,10 +163,17 @@ def _refuse_overlaps(subnets: Mapping[str, IPv4Network]) -> None:
 
 
 def _refuse_taken_names(nodes: Sequence[NodeSettings]) -> None:
-    """A node's name is its container's, and its host name inside."""
+    """The name of a node or a bridge is its container's, and its host name inside."""
+    named = [(f"access.nodes[{i}].name", node.name) for i, node in enumerate(nodes)]
+    taken = {*_taken, *(node.name for node in nodes)}
+    for where, name in named:
+        if name in _taken or name.startswith("mongo-"):
+            raise ValueError(f'{where} is "{name}", which another part has: name it otherwise')
     for i, node in enumerate(nodes):
-        if node.name in _taken or node.name.startswith("mongo-"):
-            raise ValueError(f'access.nodes[{i}].name is "{node.name}", which another part has: name it otherwise')
+        for j, bridge in enumerate(node.bridges):
+            if bridge.name in taken or bridge.name.startswith("mongo-"):
+                where = f"access.nodes[{i}].bridges[{j}].name"
+                raise ValueError(f'{where} is "{bridge.name}", which another part has: name it otherwise')
 
 
 def _refuse_short_quarantine(chain: ChainSettings, access: AccessSettings) -> None:

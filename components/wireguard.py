@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from components.chain import Chain
 from components.contracts import Contracts
 from components.images import Images
 from components.network import Network
-from components.settings import NodeSettings, Settings
+from components.settings import BridgeSettings, NodeSettings, Settings
 from providers.account import Account
 from providers.node_allowance import NodeAllowance
 from providers.node_identity import NodeIdentity
@@ -49,6 +50,8 @@ class WireGuardNode(Component):
     public_key: pulumi.Output[str]
     """Made on the node; the private half never leaves its volume."""
     region: str
+    bridges: Sequence[BridgeSettings]
+    """The TCP bridges that it announces; each is a component of its own."""
     endpoint: str
     """host:port, as clients reach the node from outside."""
     edge_endpoint: str
@@ -67,7 +70,7 @@ class WireGuardNode(Component):
     def __init__(self, name: str, args: WireGuardNodeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("berth:access:WireGuardNode", name, opts)
         node = args.node
-        self.name, self.region = node.name, node.region
+        self.name, self.region, self.bridges = node.name, node.region, node.bridges
         self.endpoint = node.endpoint or f"{node.bind}:{node.listen_port}"
         self.edge_endpoint = f"{node.name}:{wireguard_port}"
         self.tunnel_address = node_address(args.settings.access.tunnel_subnet)
@@ -165,6 +168,7 @@ class WireGuardNode(Component):
             "CONTRACT_PRIVATE_KEY_FILE": f"{files_directory}/account-key",
             "ENDPOINT": self.endpoint,
             "REGION": node.region,
+            "BRIDGES": ",".join(bridge.announced for bridge in node.bridges) or None,
             "AUTO_SYNC": "true" if access.mode == "follow" else "false",
             "SYNC_INTERVAL": str(access.sync_seconds * 1000),
             "MAX_STALE": str(access.max_stale_seconds),
@@ -177,9 +181,16 @@ class WireGuardNode(Component):
             "MTU": str(access.mtu),
             "LISTEN_PORT": str(wireguard_port),
             "CONTROL_PORT": str(control_port),
-            # Besides the host: the gateway shows the node's health, the access API who is connected.  Not all of
-            # inside, or a client that may reach another node by `allow` could call its control API.
-            "CONTROL_SOURCES": f"{network.gateway_address},{network.access_address}",
+            # Besides the host: the gateway shows the node's health, the access API who is connected, and its bridges
+            # send clients elsewhere when it is not well.  Not all of inside, or a client that may reach another node
+            # by `allow` could call its control API.
+            "CONTROL_SOURCES": ",".join(
+                [
+                    network.gateway_address,
+                    network.access_address,
+                    *(network.bridge_addresses[bridge.name] for bridge in node.bridges),
+                ]
+            ),
             "CONTROL_TOKEN_FILE": f"{files_directory}/control-token",
             "ALLOW": ",".join(network.targets(access.allow)),
         }

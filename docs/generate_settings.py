@@ -42,12 +42,15 @@ def sections() -> Iterator[tuple[str, type[BaseModel]]]:
         model = _model(field.annotation)
         if model is None:
             continue
-        key = f"berth:{field.alias or name}"
-        yield key, model
-        for inner, nested in model.model_fields.items():
-            inside = _model(nested.annotation)
-            if inside is not None:
-                yield f"{key}.{nested.alias or inner}{'[]' if _is_list(nested) else ''}", inside
+        yield from _within(f"berth:{field.alias or name}", model)
+
+
+def _within(key: str, model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
+    yield key, model
+    for inner, nested in model.model_fields.items():
+        inside = _model(nested.annotation)
+        if inside is not None:
+            yield from _within(f"{key}.{nested.alias or inner}{'[]' if _is_list(nested) else ''}", inside)
 
 
 def text() -> str:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
+from berth.chain.node_registry import max_bridges
 from providers.explain import explain
 from providers.fields import (
     Address,
@@ -37,6 +38,7 @@ from providers.fields import (
 __all__ = [
     "AccessSettings",
     "BreakerSettings",
+    "BridgeSettings",
     "ChainSettings",
     "NodeSettings",
     "RelaySettings",
@@ -121,6 +123,37 @@ class ChainSettings(Section):
         return self
 
 
+class BridgeSettings(Section):
+    """``berth:access.nodes[].bridges[]``: a TCP bridge before the node, for clients whose network blocks UDP."""
+
+    name: Label
+    port: Port = 51840
+    """TCP port on this host; networks that block UDP often let 443 alone pass."""
+    bind: HostAddress = "127.0.0.1"
+    """Where the port is published."""
+    endpoint: HostPort | None = None
+    """What the node announces, if it is not `bind` and `port`: a public host name, for example."""
+    max_connections: Annotated[int, Field(ge=1, le=100_000), Allowed("a whole number from 1 to 100000")] = 1000
+    """Clients at once."""
+    max_per_address: Annotated[int, Field(ge=1, le=100_000), Allowed("a whole number from 1 to 100000")] = 100
+    """Clients at once from one address."""
+    memory: Annotated[int, Field(ge=128, le=1_048_576), Allowed("MiB, a whole number from 128")] = 256
+    """What its container may use."""
+
+    @property
+    def announced(self) -> str:
+        """host:port, as clients reach it."""
+        return self.endpoint or f"{self.bind}:{self.port}"
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.max_per_address > self.max_connections:
+            raise ValueError(
+                f"maxPerAddress is {self.max_per_address}, more than maxConnections {self.max_connections} for all"
+            )
+        return self
+
+
 class NodeSettings(Section):
     """One entry of ``berth:access.nodes``: a WireGuard node."""
 
@@ -139,6 +172,10 @@ class NodeSettings(Section):
     """What browsers ask to measure the way to the node; the gateway's `/nodes/<name>/ping` where absent."""
     memory: Annotated[int, Field(ge=128, le=1_048_576), Allowed("MiB, a whole number from 128")] = 1024
     """What its container may use: 128 MiB and some 60 KiB for each peer, where WireGuard does not run in the kernel."""
+    bridges: Annotated[
+        tuple[BridgeSettings, ...], Field(max_length=max_bridges), Allowed("a list of up to 8 bridges")
+    ] = ()
+    """TCP bridges before it, which it announces."""
     account_key: PrivateKey | None = None
     """Secret: the account that announces the node in NodeRegistry; made by the stack where absent."""
 
@@ -228,6 +265,9 @@ class AccessSettings(Section):
         _distinct("nodes[].listenPort", [node.listen_port for node in self.nodes])
         _distinct("nodes[].controlPort", [node.control_port for node in self.nodes])
         _distinct("nodes[].endpoint", [node.endpoint for node in self.nodes if node.endpoint])
+        bridges = [bridge for node in self.nodes for bridge in node.bridges]
+        _distinct("nodes[].bridges[].name", [bridge.name for bridge in bridges])
+        _distinct("nodes[].bridges[].endpoint", [bridge.announced for bridge in bridges])
         keys = [(f"nodes[{i}].accountKey", node.account_key) for i, node in enumerate(self.nodes)]
         _apart([*keys, ("relay.key", self.relay.key)])
         return self

@@ -9,6 +9,8 @@ from typing import Final
 from .subject import Subject, container, get, names, policy
 
 _node: Final = "berth:access:WireGuardNode"
+_bridge: Final = "berth:access:MullvadProxy"
+_bridge_http: Final = 8080
 _gateway: Final = "berth:platform:Gateway"
 _tls: Final = "tls.pem"
 _everywhere: Final = ("", "0.0.0.0", "::", "[::]")
@@ -43,6 +45,19 @@ def node_control(subject: Subject) -> Iterator[str]:
             )
 
 
+def bridge_http(subject: Subject) -> Iterator[str]:
+    """What a bridge says of itself names its clients; others need the port that carries WireGuard, and no other."""
+    if subject.type != container or not subject.within(_bridge):
+        return
+    for port in subject.items("ports"):
+        address = get(port, "ip", "")
+        if int(get(port, "internal", 0)) == _bridge_http and not _is_loopback(address):
+            yield (
+                f"{subject.name} publishes its health and statistics on {address or 'every address'}: only the port "
+                "that carries WireGuard is for others"
+            )
+
+
 def tls(subject: Subject) -> Iterator[str]:
     """Without TLS browsers give the page neither wallets nor keys, and passwords and sessions are in the open."""
     if subject.type != container or not subject.within(_gateway):
@@ -66,15 +81,16 @@ def _is_loopback(address: str) -> bool:
 
 policies: Final = [
     policy("node-control", "Nodes publish their control ports on loopback only.", node_control),
+    policy("bridge-http", "Bridges publish the port that carries WireGuard alone.", bridge_http),
     policy("tls", "What is reachable from outside has TLS.", tls),
     policy(
         "published-ports",
-        "Only the gateway and the WireGuard nodes are reachable from outside.",
+        "Only the gateway, the WireGuard nodes and their TCP bridges are reachable from outside.",
         published_ports,
         settings={
             "stacks": names("prod"),
             "addresses": names("127.0.0.1"),
-            "open": names("gateway", "node-*"),
+            "open": names("gateway", "node-*", "bridge-*"),
         },
     ),
 ]

@@ -24,6 +24,7 @@ rules: dict[str, Rule] = {
     "no-root": containers.root,
     "published-ports": network.published_ports,
     "node-control": network.node_control,
+    "bridge-http": network.bridge_http,
     "tls": network.tls,
 }
 digest = "sha256:" + "0" * 64
@@ -31,6 +32,7 @@ digest = "sha256:" + "0" * 64
 
 gateway = "berth:platform:Gateway"
 node = "berth:access:WireGuardNode"
+bridge = "berth:access:MullvadProxy"
 
 
 def urn(stack: str, type: str, name: str, component: str = gateway) -> str:
@@ -140,6 +142,27 @@ def test_a_nodes_control_port_is_for_this_host_alone(
     stack: str, component: str, ports: list[dict[str, Any]], count: int
 ) -> None:
     assert len(objections("node-control", {"ports": ports}, stack=stack, component=component)) == count
+
+
+@pytest.mark.parametrize(
+    ("component", "ports", "count"),
+    [
+        (bridge, [{"internal": 51840, "external": 443, "ip": "0.0.0.0"}], 0),
+        (bridge, [{"internal": 8080, "external": 18080, "ip": "127.0.0.1"}], 0),
+        (bridge, [{"internal": 8080, "external": 18080, "ip": "0.0.0.0"}], 1),
+        (bridge, [{"internal": 8080, "external": 18080}], 1),
+        (gateway, [{"internal": 8080, "external": 8080, "ip": "0.0.0.0"}], 0),
+    ],
+)
+def test_what_a_bridge_says_of_its_clients_stays_inside(
+    component: str, ports: list[dict[str, Any]], count: int
+) -> None:
+    assert len(objections("bridge-http", {"ports": ports}, component=component)) == count
+
+
+def test_bridges_are_reachable_from_outside() -> None:
+    ports = [{"internal": 51840, "external": 51840, "ip": "0.0.0.0"}]
+    assert objections("published-ports", {"ports": ports}, name="bridge-1", component=bridge) == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""The manager's HTTP: who asks, what is answered, and streams."""

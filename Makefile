@@ -17,6 +17,8 @@ SETUP = $(PYTHON) -m bootstrap --stack "$(STACK)"
 # `preview` writes the block that it read here, `up` applies that block and no other.
 PIN = $(CURDIR)/.berth/$(STACK).pin
 CHECKS = $(SETUP) checks && ruff check . && ruff format --check . && mypy && (cd web && npm run --silent lint)
+# One worker for what needs Docker to itself, one for all else: tests/conftest.py says which.
+PYTEST = pytest -n 2 --dist loadgroup
 COMPILE = CUSTOM_COMPILE_COMMAND="make requirements" .venv/bin/pip-compile --quiet --generate-hashes --strip-extras \
 	--allow-unsafe --annotation-style=line --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(UPGRADE)
 
@@ -55,11 +57,11 @@ demo: setup ## Tell the whole story with real clients: mint, connect, sell, shut
 
 test: setup ## Lint, types and every test, the real deployment included
 	@$(RUN) $(CHECKS)
-	@$(RUN) pytest -m "not slow" $(TESTS)
+	@$(RUN) $(PYTEST) -m "not slow" $(TESTS)
 
 test-long: setup ## As `test`, with what is marked slow (soaks and fault campaigns)
 	@$(RUN) $(CHECKS)
-	@$(RUN) pytest $(TESTS)
+	@$(RUN) $(PYTEST) $(TESTS)
 
 bench: setup ## Run the benchmarks, or the one named by BENCH=
 	@$(RUN) python -m bench $(BENCH)

@@ -1,4 +1,8 @@
-"""Time limits by kind of test: a limit includes the fixtures, and some of those deploy a whole stack."""
+"""Time limits by kind of test, and what may run side by side.
+
+A limit includes the fixtures, and some of those deploy a whole stack.  With several workers (``make test``), what
+shares Docker's names, networks and ports stays with one of them; of all else, each file does.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +20,15 @@ LIMITS = {
     "architecture": 120,
     "unit": 90,
 }  # seconds
+IN_TURN = ("browser", "e2e", "integration")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if HERE not in item.path.parents or item.get_closest_marker("timeout"):
+        if HERE not in item.path.parents:
             continue
-        kind = item.path.relative_to(HERE).parts[0]
-        item.add_marker(pytest.mark.timeout(LIMITS.get(kind, 120)))
+        file = item.path.relative_to(HERE)
+        kind = file.parts[0]
+        item.add_marker(pytest.mark.xdist_group("in turn" if kind in IN_TURN else file.as_posix()))
+        if not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(LIMITS.get(kind, 120)))

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from berth.cli import access, connect
+from berth.cli import access, connect, tunnel
 from berth.cli.terminal import statuses
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.add_typer(access.app, name="access")
 app.command("connect")(connect.connect)
+app.command("tunnel")(tunnel.tunnel)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -16,6 +17,7 @@ from berth.access.client import probe
 from berth.access.client.device import Profile, private_in, private_text, write_private
 from berth.access.client.errors import ApiRefused, ClientError, NothingToUse, Untrusted, WalletError
 from berth.access.client.service import AccessService, Registered
+from berth.access.client.tunnel.bridges import local_port, mtu
 from berth.access.client.wallet import Wallet
 from berth.access.possession import public_of
 from berth.cli import stack
@@ -61,6 +63,15 @@ def connect(
             "--move", help="Keep the key in --out and rewrite the file for another node; nothing is registered or sent."
         ),
     ] = False,
+    udp_blocked: Annotated[
+        bool,
+        typer.Option(
+            "--udp-blocked", help="For a network that blocks UDP: a configuration for `berth tunnel`, a TCP bridge."
+        ),
+    ] = False,
+    tunnel_port: Annotated[
+        int, typer.Option("--tunnel-port", min=1, max=65535, help="UDP port of `berth tunnel` on this machine.")
+    ] = local_port,
     qr: Annotated[bool, typer.Option("--qr", help="Show the configuration as a QR code, for a phone.")] = False,
     wait: Annotated[bool, typer.Option(help="Wait until a node has the device.")] = True,
     list_devices: Annotated[
@@ -79,10 +90,13 @@ def connect(
     """
     if sum((move, list_devices, bool(revoke))) > 1:
         raise CommandError("--move, --list and --revoke are three different things: name one", 2)
+    if qr and udp_blocked:
+        raise CommandError("--qr is for phones, which cannot run `berth tunnel`: leave one of the two out", 2)
     if not (force or move or list_devices or revoke) and file.exists():
         raise CommandError(f"{file} is there already: name another with --out, or replace it with --force")
     wallet = _wallet(key_file)
     with AccessService(url or str(stack.output(stack.outputs(stack_name), "url", stack_name))) as service:
+        choices = _Choices(replace, move, qr, wait, as_json, force or move, tunnel_port if udp_blocked else None)
         with working(f"signing in as {wallet.address}"):
             service.sign_in(wallet)
         try:
@@ -91,23 +105,29 @@ def connect(
             elif revoke:
                 _revoke(service, wallet, _token(revoke), as_json)
             else:
-                _connect(service, wallet, token, node, file, _Choices(replace, move, qr, wait, as_json, force or move))
+                _connect(service, wallet, token, node, file, choices)
         finally:
             service.sign_out()
 
 
+@dataclass(frozen=True)
 class _Choices:
-    """What the options say of how to go about it."""
+    """What the options say of how to go about it; ``port``: of ``berth tunnel``, None where UDP is not blocked."""
 
-    def __init__(self, replace: bool, move: bool, qr: bool, wait: bool, as_json: bool, overwrite: bool) -> None:
-        self.replace, self.move, self.qr, self.wait = replace, move, qr, wait
-        self.as_json, self.overwrite = as_json, overwrite
+    replace: bool
+    move: bool
+    qr: bool
+    wait: bool
+    as_json: bool
+    overwrite: bool
+    port: int | None
 
 
 def _connect(service: AccessService, wallet: Wallet, token: str, node: str, file: Path, choices: _Choices) -> None:
     # First what can fail without having changed anything.
     with working("measuring the nodes"):
-        best = probe.choose(probe.measure(service.url, service.nodes()), node)
+        nodes = service.nodes()
+        best = _choose_node(probe.measure(service.url, nodes), node, bridged=choices.port is not None)
     addresses: tuple[str, str | None]
     if choices.move:
         private = private_in(file)
@@ -121,6 +141,8 @@ def _connect(service: AccessService, wallet: Wallet, token: str, node: str, file
         made, private = _register(service, wallet, number, file)
         key, addresses, transaction = made.key, (made.address, made.address6), made.transaction
     profile = Profile.of(service.config, private, addresses, best.node)
+    if choices.port is not None:
+        profile = _bridged(profile, choices.port, nodes)
     write_private(file, profile.text(), replace=choices.overwrite)
     _pending(file).unlink(missing_ok=True)
     active = _wait(service, key) if choices.wait and not choices.move else None
@@ -130,7 +152,8 @@ def _connect(service: AccessService, wallet: Wallet, token: str, node: str, file
         "address": addresses[0],
         "address6": addresses[1],
         "node": best.node["id"],
-        "endpoint": best.node["endpoint"],
+        "endpoint": profile.endpoint,
+        "mtu": profile.mtu,
         "milliseconds": None if best.seconds is None else round(best.seconds * 1000, 1),
         "file": str(file),
         "transaction": transaction,
@@ -139,7 +162,7 @@ def _connect(service: AccessService, wallet: Wallet, token: str, node: str, file
     if choices.as_json:
         show_json(shown)
     else:
-        _tell(shown, file)
+        _tell(shown, file, service.url if choices.port is not None else None)
     if choices.qr:
         _qr(profile.text(), choices.as_json)
 
@@ -167,13 +190,47 @@ def _pending(file: Path) -> Path:
     return file.with_name(f".{file.name}.pending")
 
 
-def _tell(shown: Mapping[str, Any], file: Path) -> None:
+def _choose_node(measured: Sequence[probe.Measured], wanted: str, bridged: bool) -> probe.Measured:
+    """The nearest that is well, or the one that is wanted; with ``bridged`` one that has a bridge."""
+    able = [one for one in measured if one.node.get("bridges") or not bridged]
+    if bridged and not able:
+        raise NothingToUse("no node has a TCP bridge that is well: ask the operator, or connect without --udp-blocked")
+    if wanted and wanted in {one.node["id"] for one in measured} - {one.node["id"] for one in able}:
+        raise NothingToUse(f"{wanted} has no TCP bridge that is well; {_ids(able)} has one")
+    return probe.choose(able, wanted)
+
+
+def _ids(measured: Sequence[probe.Measured]) -> str:
+    return " or ".join(str(one.node["id"]) for one in measured)
+
+
+def _bridged(profile: Profile, port: int, nodes: Sequence[Mapping[str, Any]]) -> Profile:
+    """The same through `berth tunnel` on this machine, with the other nodes as peers to move to."""
+    endpoints = [endpoint for node in nodes for endpoint in node.get("bridges") or []]
+    others = [str(node["publicKey"]) for node in nodes if node["publicKey"] != profile.node_key]
+    return profile.through(port, mtu(profile.mtu, endpoints), others)
+
+
+def _tell(shown: Mapping[str, Any], file: Path, url: str | None) -> None:
+    """``url``: the stack's, where the way leads through a bridge."""
     distance = "" if shown["milliseconds"] is None else f", {shown['milliseconds']} ms away"
     out().print(f"pass {shown['token']} is {shown['address']} on node {shown['node']}{distance}")
     if shown["active"] is False:
         note("berth: no node has this device yet; nodes that do not follow the chain take it with the next `make up`")
     # wg-quick takes a path for one only with a slash in it.
-    out().print(f"wrote {file}; next: wg-quick up {file if '/' in str(file) else f'./{file}'}")
+    up = f"wg-quick up {file if '/' in str(file) else f'./{file}'}"
+    if url is None:
+        out().print(f"wrote {file}; next: {up}")
+        return
+    out().print(f"wrote {file}; next, in two terminals:")
+    out().print(f"  sudo {_command()} tunnel --url {url} --config {file}")
+    out().print(f"  sudo {up}")
+
+
+def _command() -> str:
+    """As it was called: root has another PATH."""
+    beside = Path(sys.executable).with_name("berth")
+    return str(beside) if beside.exists() else "berth"
 
 
 def _wait(service: AccessService, key: str) -> bool:

@@ -62,9 +62,9 @@ def working(text: str) -> Iterator[None]:
         yield
 
 
-def show_json(value: Any) -> None:
-    """One JSON object."""
-    typer.echo(json.dumps(value, indent=2))
+def show_json(value: Any, lines: bool = False) -> None:
+    """One JSON object; ``lines``: on one line, because others follow."""
+    typer.echo(json.dumps(value, indent=None if lines else 2))
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:
@@ -91,6 +91,16 @@ def until(moment: float | None) -> str:
         return "never"
     left = moment - time.time()
     return f"in {span(left)}" if left > 0 else f"{span(-left)} ago"
+
+
+def size(count: int) -> str:
+    """Bytes in a unit that suits them."""
+    amount, unit = float(count), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if amount < 1024:
+            break
+        amount, unit = amount / 1024, larger
+    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
 
 
 def span(seconds: float) -> str:

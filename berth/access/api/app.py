@@ -76,6 +76,11 @@ class Api:
                 "nodeCount": len(self._nodes.offered()),
             }
 
+        @app.get("/api/access/bridges")
+        def bridges() -> dict[str, Any]:
+            # Without a session, which ends while a tunnel goes on; the registry tells everybody as much.
+            return {"bridges": self._nodes.bridges()}
+
         @app.post(_nonce_path)
         def nonce(request: Request, body: requests.NonceBody) -> dict[str, Any]:
             origin = self._settings.served_at.of(request.headers.get("origin"), body.uri)

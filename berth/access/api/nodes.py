@@ -132,6 +132,14 @@ class NodeWatch:
             )
         return shown
 
+    def bridges(self) -> list[dict[str, Any]]:
+        """The TCP bridges that may be offered, those of one node after another."""
+        return [
+            {"node": node["id"], "publicKey": node["publicKey"], "endpoint": endpoint}
+            for node in self.offered()
+            for endpoint in node["bridges"]
+        ]
+
     def look(self) -> None:
         """Ask the registry and every node once, where it is time."""
         if time.monotonic() - self._announced_at >= registry_every or not self._announced:

@@ -4,5 +4,6 @@
 ``wallet``   an account from a key file or keystore, which signs here
 ``service``  the access API, as a program calls it
 ``device``   the WireGuard key pair, and the wg-quick file
+``tunnel``   through a TCP bridge, where UDP is blocked
 ``probe``    how far the nodes are, and which to take
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -44,8 +44,41 @@ def private_in(path: Path) -> X25519PrivateKey:
 
 
 @dataclass(frozen=True)
+class PeerLines:
+    """A peer in a wg-quick file."""
+
+    key: str
+    endpoint: str
+
+
+def peers_in(path: Path) -> list[PeerLines]:
+    """The peers of a wg-quick file in its order; ClientError where it cannot be read or has none."""
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ClientError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not text'}") from None
+    found: list[dict[str, str]] = []
+    inside = False
+    for line in (line.partition("#")[0].strip() for line in lines):
+        if line.startswith("["):
+            inside = line.lower() == "[peer]"
+            found += [{}] if inside else []
+            continue
+        name, equals, value = line.partition("=")
+        if inside and equals:
+            found[-1][name.strip().lower()] = value.strip()
+    peers = [PeerLines(one["publickey"], one.get("endpoint", "")) for one in found if "publickey" in one]
+    if not peers:
+        raise ClientError(f"{path} has no peer: it is not a configuration of `berth connect`")
+    return peers
+
+
+@dataclass(frozen=True)
 class Profile:
-    """What a wg-quick file says; ``address`` and ``address6`` without prefix length."""
+    """What a wg-quick file says; ``address`` and ``address6`` without prefix length.
+
+    ``others``: keys of nodes that the tunnel may move to; peers without allowed IPs until then.
+    """
 
     private: X25519PrivateKey = field(repr=False)
     address: str
@@ -55,6 +88,7 @@ class Profile:
     allowed_ips: Sequence[str]
     dns: Sequence[str] = ()
     mtu: int = 1420
+    others: Sequence[str] = ()
 
     @classmethod
     def of(
@@ -69,6 +103,10 @@ class Profile:
             private, *addresses, str(node["publicKey"]), str(node["endpoint"]), list(config["allowedIps"]),
             list(config["dns"]), int(config["mtu"]),
         )  # fmt: skip
+
+    def through(self, port: int, mtu: int, others: Sequence[str]) -> Profile:
+        """The same through a TCP bridge, whose client end listens at ``port`` on this machine."""
+        return replace(self, endpoint=f"127.0.0.1:{port}", mtu=mtu, others=tuple(others))
 
     def text(self) -> str:
         """The file, private key included."""
@@ -85,6 +123,8 @@ class Profile:
             f"AllowedIPs = {', '.join(self.allowed_ips)}",
             f"PersistentKeepalive = {_keepalive}",
         ]
+        for key in self.others:
+            lines += ["", "[Peer]", f"PublicKey = {key}", f"Endpoint = {self.endpoint}"]
         if any("\n" in line or "\r" in line for line in lines):
             raise ClientError("the service gave a value of more than one line, which no configuration file may hold")
         return "\n".join(lines) + "\n"

@@ -101,6 +101,10 @@ class AccessService:
         """The nodes on offer."""
         return list(self._ask("GET", "/nodes")["nodes"])
 
+    def bridges(self) -> list[dict[str, Any]]:
+        """The TCP bridges on offer; needs no session."""
+        return list(self._ask("GET", "/bridges")["bridges"])
+
     def register(self, wallet: Wallet, token: int, private: X25519PrivateKey) -> Registered:
         """Binds the key pair to the pass: proves possession, signs, and waits until it is mined."""
         key = possession.public_of(private)

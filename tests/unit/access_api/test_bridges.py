@@ -72,6 +72,9 @@ def test_a_bridge_that_is_ill_or_gone_is_not_offered_until_it_is_well_again(brid
     assert offered() == ["vpn.example:443", "vpn.example:444", unwatched]
     bridges[0].status = 503
     assert offered() == ["vpn.example:444", unwatched]
+    assert watch.bridges() == [
+        {"node": "node-1", "publicKey": "key", "endpoint": endpoint} for endpoint in ("vpn.example:444", unwatched)
+    ]
     bridges[0].status = 200
     bridges[1].close()
     assert offered() == ["vpn.example:443", unwatched]

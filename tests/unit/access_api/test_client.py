@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from berth.access.client import probe
-from berth.access.client.device import Profile, private_from, private_in, private_text, write_private
+from berth.access.client.device import Profile, peers_in, private_from, private_in, private_text, write_private
 from berth.access.client.errors import ApiRefused, ClientError, NothingToUse, Unreachable, Untrusted, WalletError
 from berth.access.client.probe import Measured, choose, measure, ranked
 from berth.access.client.service import AccessService
@@ -110,6 +110,33 @@ def test_the_file_is_what_wg_quick_takes() -> None:
     assert "DNS" not in profile(dns=[]).text()
     assert "Address = 10.77.0.2/32\n" in profile(address6=None).text()
     assert "AAEC" not in repr(profile())
+
+
+def test_through_a_bridge_the_file_leads_to_this_machine_and_knows_the_other_nodes(tmp_path: Path) -> None:
+    bridged = profile().through(51888, 1414, ["OTHER=", "THIRD="])
+    text = bridged.text()
+    assert "MTU = 1414\n" in text
+    assert text.endswith(
+        "[Peer]\nPublicKey = NODEKEY=\nEndpoint = 127.0.0.1:51888\nAllowedIPs = 10.77.0.1/32, fd77::1/128\n"
+        "PersistentKeepalive = 25\n"
+        "\n[Peer]\nPublicKey = OTHER=\nEndpoint = 127.0.0.1:51888\n"
+        "\n[Peer]\nPublicKey = THIRD=\nEndpoint = 127.0.0.1:51888\n"
+    )
+    file = tmp_path / "berth.conf"
+    file.write_text(text)
+    assert [(one.key, one.endpoint) for one in peers_in(file)] == [
+        (key, "127.0.0.1:51888") for key in ("NODEKEY=", "OTHER=", "THIRD=")
+    ]
+    with pytest.raises(ClientError, match="more than one line"):
+        profile().through(51888, 1414, ["x\nPostUp = touch /tmp/owned"]).text()
+
+
+@pytest.mark.parametrize("text", ["", "[Interface]\nPublicKey = x\n", "[Peer]\n# PublicKey = x\n"])
+def test_a_file_without_a_peer_is_none_of_ours(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "berth.conf"
+    file.write_text(text)
+    with pytest.raises(ClientError, match="has no peer"):
+        peers_in(file)
 
 
 @pytest.mark.parametrize("field", ["endpoint", "node_key", "address"])

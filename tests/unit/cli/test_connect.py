@@ -10,13 +10,14 @@ from typing import Any, cast
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from berth.access.client import probe
 from berth.access.client.device import private_in
 from berth.access.client.errors import ApiRefused, NothingToUse, Unreachable, Untrusted
 from berth.access.client.service import AccessService, Registered
 from berth.access.client.wallet import Wallet
 from berth.access.possession import public_of
 from berth.chain import dev
-from berth.cli.connect import _choose_pass, _register
+from berth.cli.connect import _choose_node, _choose_pass, _register
 
 
 class Service:
@@ -54,6 +55,23 @@ def test_a_key_that_may_be_registered_is_kept(tmp_path: Path, outcome: Exception
     with pytest.raises(type(outcome)) if outcome else nullcontext():
         _register(service, Wallet(fresh.key, fresh.address), 7, tmp_path / "berth.conf")
     assert [path.name for path in tmp_path.iterdir()] == ([".berth.conf.pending"] if kept else [])
+
+
+def measured(name: str, seconds: float, *bridges: str, healthy: bool = True) -> probe.Measured:
+    return probe.Measured({"id": name, "healthy": healthy, "connected": 0, "bridges": list(bridges)}, seconds)
+
+
+def test_where_udp_is_blocked_it_takes_the_nearest_node_that_has_a_bridge() -> None:
+    near, far, farther = measured("near", 0.001), measured("far", 0.1, "f:443"), measured("farther", 0.2, "g:443")
+    assert _choose_node([farther, near, far], "", bridged=False) is near
+    assert _choose_node([farther, near, far], "", bridged=True) is far
+    assert _choose_node([farther, near, far], "farther", bridged=True) is farther
+    with pytest.raises(NothingToUse, match="near has no TCP bridge that is well; farther or far has one"):
+        _choose_node([farther, near, far], "near", bridged=True)
+    with pytest.raises(NothingToUse, match="no node has a TCP bridge"):
+        _choose_node([near], "", bridged=True)
+    with pytest.raises(NothingToUse, match="there is no node none"):
+        _choose_node([near, far], "none", bridged=True)
 
 
 def a_pass(token: int, registered: bool = False, usable: bool = True) -> dict[str, Any]:

@@ -46,7 +46,12 @@ def measure(size: int, changes: int) -> dict[str, list[float]]:
     reconcile(peers, device)
     wanted.reset(peers)
     amiss: list[str] = []
-    auditor = Auditor(device, wanted, amiss.append)
+
+    def repair(reason: str) -> bool:
+        amiss.append(reason)
+        return True
+
+    auditor = Auditor(device, wanted, repair)
     auditor.start()
     ours: list[float] = []
     audits: list[float] = []

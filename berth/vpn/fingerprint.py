@@ -1,7 +1,7 @@
-"""One hash over who the peers of an interface are and what their addresses are.
+"""Hashes over who the peers of an interface are and what their addresses are.
 
-It is a hash of hashes: one over the lines of the peers whose key begins with the same byte, and one over these 256.
-So the fingerprint that an interface should have is known after each change without looking at all its peers, and
+There are 256, each over the lines of the peers whose key begins with this byte.  So the fingerprint that an interface
+should have is known after each change without looking at all its peers, each part can be compared by itself, and
 that of an interface as it is can be taken by another process: our wireguard-go itself (images/wireguard/go), or
 ``python -m berth.vpn.fingerprint INTERFACE`` where the peers are the kernel's.  Standard library alone, because the
 latter starts anew each time.
@@ -9,6 +9,7 @@ latter starts anew each time.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from base64 import b64decode
@@ -16,7 +17,11 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import Final
 
-_buckets: Final = 256
+_parts: Final = 256
+_text: Final = re.compile(r"(?:[0-9a-f]{64}\n){256}")
+
+Parts = tuple[str, ...]
+"""A fingerprint: 256 hashes in hex, by the first byte of the key."""
 
 
 def line(key: str, allowed: Iterable[str], preshared: bool = False) -> str:
@@ -28,9 +33,9 @@ class Fingerprint:
     """The fingerprint of a set of peers that changes; keys in base64, O(1) for each change."""
 
     def __init__(self) -> None:
-        self._lines: list[dict[str, str]] = [{} for _ in range(_buckets)]
-        self._hashes = [sha256().digest()] * _buckets
-        self._stale: set[int] = set(range(_buckets))
+        self._lines: list[dict[str, str]] = [{} for _ in range(_parts)]
+        self._hashes = [sha256().hexdigest()] * _parts
+        self._stale: set[int] = set()
 
     def __len__(self) -> int:
         return sum(map(len, self._lines))
@@ -38,32 +43,44 @@ class Fingerprint:
     def put(self, key: str, allowed: Iterable[str], preshared: bool = False) -> None:
         """Add a peer, or change one."""
         text = line(key, allowed, preshared)
-        bucket = int(text[:2], 16)
-        self._lines[bucket][key] = text
-        self._stale.add(bucket)
+        part = int(text[:2], 16)
+        self._lines[part][key] = text
+        self._stale.add(part)
 
     def remove(self, key: str) -> None:
         """Take a peer away; nothing where it is not there."""
-        bucket = b64decode(key)[0]
-        if self._lines[bucket].pop(key, None) is not None:
-            self._stale.add(bucket)
+        part = b64decode(key)[0]
+        if self._lines[part].pop(key, None) is not None:
+            self._stale.add(part)
 
-    def hex(self) -> str:
-        """The fingerprint, as 64 hex digits."""
-        for bucket in self._stale:
-            self._hashes[bucket] = sha256("".join(sorted(self._lines[bucket].values())).encode()).digest()
+    def parts(self) -> Parts:
+        """The fingerprint."""
+        for part in self._stale:
+            self._hashes[part] = sha256("".join(sorted(self._lines[part].values())).encode()).hexdigest()
         self._stale.clear()
-        return sha256(b"".join(self._hashes)).hexdigest()
+        return tuple(self._hashes)
 
 
-def of_interface(name: str) -> str:
+def parse(text: str) -> Parts:
+    """The fingerprint in the form that :func:`show` gives it; ValueError where it is none."""
+    if not _text.fullmatch(text):
+        raise ValueError("a fingerprint has 256 lines of 64 hex digits")
+    return tuple(text.split())
+
+
+def show(parts: Parts) -> str:
+    """One line for each part."""
+    return "".join(f"{part}\n" for part in parts)
+
+
+def of_interface(name: str) -> Parts:
     """The fingerprint of an interface, by ``wg``.  CalledProcessError where that fails."""
     preshared = dict(map(str.split, _show(name, "preshared-keys")))
     found = Fingerprint()
     for text in _show(name, "allowed-ips"):
         key, _, allowed = text.partition("\t")
         found.put(key, allowed.split() if allowed != "(none)" else (), preshared.get(key, "(none)") != "(none)")
-    return found.hex()
+    return found.parts()
 
 
 def _show(name: str, what: str) -> list[str]:
@@ -73,6 +90,6 @@ def _show(name: str, what: str) -> list[str]:
 
 if __name__ == "__main__":
     try:
-        sys.stdout.write(of_interface(sys.argv[1]) + "\n")
+        sys.stdout.write(show(of_interface(sys.argv[1])))
     except subprocess.CalledProcessError as failed:
         sys.exit(failed.stderr or str(failed))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Final, Protocol
 
@@ -52,6 +53,12 @@ class Told(Wanted):
     """What should be there; each change has it audited soon."""
 
     poke: Callable[[], None] = staticmethod(lambda: None)
+
+    def reset(self, peers: Mapping[str, str]) -> None:
+        super().reset(peers)
+        # A list is no garbage, and looking through it for some holds up every thread: 0.1 s where it has 10,000 passes.
+        gc.collect()
+        gc.freeze()
 
     def change(self, changes: Changes) -> None:
         super().change(changes)
@@ -152,17 +159,19 @@ class Node:
         quick = WireGuard(settings.interface, run, settings.subnets, Uapi(settings.interface, seconds=answer_limit))
         self._healer = Healer([self._interface.verify, firewall.check], self._agent.repair, quick)
 
-        def audited(reason: str) -> None:
+        def audited(reason: str) -> bool:
             # A list that is applied whole takes a while, and looks like somebody else's work until it is done.
-            if self._agent.settled(lambda: device.fingerprint() != wanted.snapshot()[1]):
+            amiss = self._agent.settled(lambda: device.fingerprint() != wanted.snapshot())
+            if amiss:
                 self._healer.repair(reason)
+            return amiss
 
         self._auditor = Auditor(device, wanted, audited)
         wanted.poke = self._auditor.poke
         self._follower = self._make_follower(chain) if settings.auto_sync else None
         self._watch = None if settings.auto_sync else self._make_watch()
         self._timers = Timers(self._agent)
-        self._sampler = Sampler(device, self._counts)
+        self._sampler = Sampler(device, lambda: self._agent.peers, self._counts)
         self._announcer = Announcer(settings, self.public_key) if settings.contract_private_key else None
         health = Health(
             [

@@ -34,6 +34,15 @@ class Peer:
         return (",".join(self.allowed) or no_allowed) + (" with a preshared key" if self.preshared else "")
 
 
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What was heard of a peer: the last handshake as Unix time, 0 for never, and bytes as seen here."""
+
+    handshake: int = 0
+    received: int = 0
+    sent: int = 0
+
+
 def addresses(peers: Mapping[str, Peer], subnets: Subnets | None = None) -> dict[str, str]:
     """Key -> address, see :meth:`Peer.address`."""
     return {key: peer.address(subnets) for key, peer in peers.items()}

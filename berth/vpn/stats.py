@@ -31,10 +31,14 @@ class Stats:
         self._agent, self._follower, self._sampler = agent, follower, sampler
         self._metrics, self._health = metrics, health
 
-    def __call__(self) -> dict[str, Any]:
-        """As JSON; NodeError where the peers cannot be read."""
+    def __call__(self, brief: bool = False) -> dict[str, Any]:
+        """As JSON; NodeError where the peers cannot be read.  ``brief``: of those never heard of just their keys."""
         self._sampler.look()
-        peers = self._sampler.peers()
+        if brief:
+            heard, silent = self._sampler.heard()
+            listing: dict[str, Any] = {"peerList": heard, "silent": silent}
+        else:
+            listing = {"peerList": self._sampler.peers()}
         agent, applied = self._agent, self._agent.applied
         age = agent.age
         listed = None
@@ -49,12 +53,12 @@ class Stats:
             "wireguard": self._interface.implementation or "none",
             "version": getattr(self._interface, "version", ""),
             "interfacePublicKey": self._public_key,
-            "peers": {"total": len(peers), "connected": sum(one["connected"] for one in peers)},
+            "peers": {"total": self._sampler.total, "connected": self._sampler.connected},
             "list": listed,
             "lag": self._follower.lag if self._follower else None,
             "apply": self._metrics.percentiles(),
             "breaker": agent.breaker,
             "closed": agent.closed,
             "health": self._health.report()[1]["status"],
-            "peerList": peers,
+            **listing,
         }

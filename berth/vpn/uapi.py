@@ -1,7 +1,7 @@
 """The control socket of a wireguard-go: the configuration protocol, and what our own build adds to it.
 
 See https://www.wireguard.com/xplatform/#configuration-protocol, and images/wireguard/go/device/berth.go for
-``peers``, ``fingerprint``, ``sessions`` and ``device``.  A command costs a connection, not a process.
+``peers``, ``fingerprint``, ``traffic``, ``sessions`` and ``device``.  A command costs a connection, not a process.
 """
 
 from __future__ import annotations
@@ -16,12 +16,17 @@ from typing import Final
 
 from berth.vpn.command import time_limit
 from berth.vpn.errors import CommandFailed, Unreadable
-from berth.vpn.peer import Peer
+from berth.vpn.peer import Peer, Traffic
 
 folder: Final = Path("/var/run/wireguard")
 _credentials: Final = struct.Struct("3i")  # process, user, group
 _chunk: Final = 1 << 20
 _identity: Final = re.compile(r"version=.*\npublic_key=(?P<key>[0-9a-f]{64})\nlisten_port=(?P<port>[0-9]{1,5})\n")
+_peers: Final = re.compile(r"peers=([0-9]{1,9})\n")
+_traffic: Final = re.compile(
+    r"(?P<key>[0-9a-f]{64})\nlast_handshake_time_sec=(?P<handshake>[0-9]{1,20})\n"
+    r"tx_bytes=(?P<sent>[0-9]{1,20})\nrx_bytes=(?P<received>[0-9]{1,20})\n"
+)
 _no_preshared: Final = "0" * 64
 _single: Final = {
     "preshared_key", "endpoint", "last_handshake_time_sec", "tx_bytes", "rx_bytes", "persistent_keepalive_interval",
@@ -160,6 +165,23 @@ def parse_peers(text: str) -> dict[str, Peer]:
     if not text.startswith("public_key=") and text:
         raise Unreadable("wireguard-go's answer does not begin with a peer")
     return peers
+
+
+def parse_traffic(text: str) -> tuple[int, dict[str, Traffic]]:
+    """How many peers there are, and what was heard of those from whom anything was; Unreadable as above."""
+    head, *blocks = text.split("public_key=")
+    found = [_traffic.fullmatch(block) for block in blocks]
+    count = _peers.fullmatch(head)
+    if count is None or not all(found):
+        raise Unreadable("wireguard-go's answer to `traffic` is not one")
+    heard = {
+        base64_key(one["key"]): Traffic(int(one["handshake"]), int(one["received"]), int(one["sent"]))
+        for one in found
+        if one is not None
+    }
+    if len(heard) != len(blocks) or len(heard) > int(count[1]):
+        raise Unreadable("wireguard-go's answer to `traffic` repeats a peer")
+    return int(count[1]), heard
 
 
 def _parse_peer(block: str) -> Peer:

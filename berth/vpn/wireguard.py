@@ -17,8 +17,9 @@ from berth.access.tunnel import Subnets
 from berth.vpn import uapi
 from berth.vpn.command import Runner
 from berth.vpn.errors import Unreadable
+from berth.vpn.fingerprint import Parts, parse
 from berth.vpn.keys import is_key
-from berth.vpn.peer import Device, Peer, no_allowed
+from berth.vpn.peer import Device, Peer, Traffic, no_allowed
 
 __all__ = ["Device", "Peer", "WireGuard", "parse_dump"]
 
@@ -27,7 +28,6 @@ _no_preshared: Final = "A" * 43 + "="  # 32 zero bytes: how WireGuard spells "no
 _prefix: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}|[0-9a-f:.]+/[0-9]{1,3}")
 _endpoint: Final = re.compile(r"\S+:[0-9]{1,5}")
 _number: Final = re.compile(r"[0-9]{1,20}")
-_fingerprint: Final = re.compile(r"[0-9a-f]{64}")
 _wake_keepalive: Final = 25  # seconds; switched off again at once
 removal_chunk: Final = 500  # keys per command: about 30 KB of arguments, of the 128 KB that one may have
 
@@ -162,16 +162,27 @@ class WireGuard:
         if peers:
             self._run(["wg", "addconf", self.name, "/dev/stdin"], stdin=peers_config(peers))
 
-    def fingerprint(self) -> str:
+    def fingerprint(self) -> Parts:
         """See :mod:`berth.vpn.fingerprint`; taken by another process, so that it delays nothing here."""
         if self._socket.ours():
-            values = dict(line.split("=", 1) for line in self._socket.ask("fingerprint").splitlines())
-            found = values.get("fingerprint", "")
+            text = self._socket.ask("fingerprint").replace("part=", "")
         else:
-            found = self._run([sys.executable, "-m", "berth.vpn.fingerprint", self.name]).strip()
-        if not _fingerprint.fullmatch(found):
-            raise Unreadable(f"the fingerprint of {self.name} is none: nothing was changed")
-        return found
+            text = self._run([sys.executable, "-m", "berth.vpn.fingerprint", self.name])
+        try:
+            return parse(text)
+        except ValueError:
+            raise Unreadable(f"the fingerprint of {self.name} is none: nothing was changed") from None
+
+    def traffic(self) -> tuple[int, dict[str, Traffic]]:
+        """How many peers there are, and what was heard of those from whom anything was.  Unreadable as :meth:`read`.
+
+        Our wireguard-go holds no change up for that; elsewhere the whole interface is read.
+        """
+        if self._socket.ours():
+            return uapi.parse_traffic(self._socket.ask("traffic"))
+        peers = self.read().peers
+        heard = {key: Traffic(one.handshake, one.received, one.sent) for key, one in peers.items()}
+        return len(peers), {key: one for key, one in heard.items() if one != Traffic()}
 
     def sessions(self) -> str:
         """Where the peers with a live session are, as WireGuard says it: for :meth:`wake`, and for nobody else."""

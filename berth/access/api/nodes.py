@@ -193,12 +193,14 @@ class NodeWatch:
         self._bridge_health[endpoint] = healthy
 
     def _read_stats(self, name: str, state: _State, url: str) -> None:
-        status, body = self._get(f"{url}/stats")
+        status, body = self._get(f"{url}/stats?peers=heard")
         if status != 200:
             return
         try:
             stats = json.loads(body)
-            by_key = {str(peer["key"]): _seen(name, peer) for peer in stats.get("peerList", [])}
+            silent = Seen(name, connected=False, last_handshake=None, received=0, sent=0)
+            by_key = {str(key): silent for key in stats.get("silent", [])}
+            by_key |= {str(peer["key"]): _seen(name, peer) for peer in stats.get("peerList", [])}
             state.key = str(stats["interfacePublicKey"])
             state.peers, state.connected = int(stats["peers"]["total"]), int(stats["peers"]["connected"])
             state.wireguard = str(stats.get("wireguard", "")) or None

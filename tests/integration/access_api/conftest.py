@@ -45,7 +45,7 @@ class NodeHttp:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                body = json.dumps(outer.stats if self.path == "/stats" else {}).encode()
+                body = json.dumps(outer.stats if self.path.startswith("/stats") else {}).encode()
                 self.send_response(outer.status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()

@@ -19,7 +19,7 @@ from docker.models.containers import Container
 from berth.access.diff import Changes, diff
 from berth.access.tunnel import Subnets
 from berth.vpn.errors import CommandFailed, Drifted, ListRefused, RollbackFailed, RolledBack
-from berth.vpn.fingerprint import Fingerprint
+from berth.vpn.fingerprint import Fingerprint, parse
 from berth.vpn.reconcile import apply_changes, reconcile
 from berth.vpn.uapi import Uapi
 from berth.vpn.wireguard import Peer, WireGuard
@@ -149,14 +149,15 @@ def test_the_fingerprint_is_that_of_the_peers_however_it_is_taken(lab: Lab) -> N
     for number in range(1, 200):
         expected.put(key(number), subnets.allowed(f"10.77.0.{number + 1}"))
     reconcile(members(*range(1, 200)), lab.device)
-    assert lab.device.fingerprint() == expected.hex()
+    assert lab.device.fingerprint() == expected.parts()
+    assert lab.device.traffic() == (199, {})
     # As it is taken where the peers are the kernel's, or another wireguard-go's.
-    assert lab.run(["python", "-m", "berth.vpn.fingerprint", "wg0"]).strip() == expected.hex()
+    assert parse(lab.run(["python", "-m", "berth.vpn.fingerprint", "wg0"])) == expected.parts()
     script = "umask 077 && wg genpsk > /dev/shm/psk && wg set wg0 peer $0 preshared-key /dev/shm/psk"
     lab.run(["sh", "-c", script, key(7)])
     expected.put(key(7), subnets.allowed("10.77.0.8"), preshared=True)
-    assert lab.device.fingerprint() == expected.hex()
-    assert lab.run(["python", "-m", "berth.vpn.fingerprint", "wg0"]).strip() == expected.hex()
+    assert lab.device.fingerprint() == expected.parts()
+    assert parse(lab.run(["python", "-m", "berth.vpn.fingerprint", "wg0"])) == expected.parts()
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["in whole", "by key"])

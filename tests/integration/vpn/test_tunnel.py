@@ -53,6 +53,14 @@ def test_a_member_gets_in_and_a_sold_pass_is_shut_out_while_another_loses_nothin
         assert page_text in (client.reaches(f"http://{page}/") or "")
 
     session = handshake(node, bob.public_key)
+    silent = chain.join()
+    node.apply(chain.list())
+    stats = node.call("GET", "/stats?peers=heard").json()
+    assert (stats["silent"], stats["peers"]) == ([silent.key], {"total": 3, "connected": 2})
+    shown = {peer["key"]: peer for peer in stats["peerList"]}[bob.public_key]
+    assert shown["lastHandshake"] == int(session)
+    assert min(shown["received"], shown["sent"]) > 100
+    chain.sell(silent)
     bob.start_ping(node_tunnel_address, 0.02)
     for _ in range(25):
         other = chain.join()

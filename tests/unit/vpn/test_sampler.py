@@ -31,7 +31,8 @@ class Handshakes(FakeWg):
 
 def test_connected_is_a_handshake_of_the_last_three_minutes() -> None:
     wg, now, registry = Handshakes(), [1000.0], CollectorRegistry()
-    sampler = Sampler(WireGuard("wg0", wg), NodeMetrics(registry), lambda: now[0])
+    wanted = {key(1): "10.77.0.2", key(2): "10.77.0.3"}
+    sampler = Sampler(WireGuard("wg0", wg), lambda: wanted, NodeMetrics(registry), lambda: now[0])
     wg.add(key(1), "10.77.0.2/32", endpoint="203.0.113.9:4000")
     wg.add(key(2), "10.77.0.3/32")
 
@@ -50,11 +51,13 @@ def test_connected_is_a_handshake_of_the_last_three_minutes() -> None:
     shown = json.dumps(sampler.peers())
     assert '"lastHandshake": 1000, "received": 5, "sent": 6' in shown
     assert "203.0.113.9" not in shown
+    assert sampler.heard() == ([sampler.peers()[0]], [key(2)])
+    assert (sampler.total, sampler.connected) == (2, 0)
 
 
 def test_who_asks_often_reads_once() -> None:
     wg, now = Handshakes(), [1000.0]
-    sampler = Sampler(WireGuard("wg0", wg), NodeMetrics(CollectorRegistry()), lambda: now[0])
+    sampler = Sampler(WireGuard("wg0", wg), dict, NodeMetrics(CollectorRegistry()), lambda: now[0])
     sampler.look()
     asked = len(wg.commands)
     now[0] += 1

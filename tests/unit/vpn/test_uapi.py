@@ -12,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from berth.vpn.errors import CommandFailed, NodeError, Unreadable
+from berth.vpn.peer import Traffic
 from berth.vpn.uapi import Uapi, hex_key, parse_peers
 from berth.vpn.wireguard import Peer, WireGuard
 from tests.unit.vpn.fakes import FakeWg, key
 
 zero = "0" * 64
+device = f"version=v1\npublic_key={hex_key(key('node'))}\nlisten_port=51820\nerrno=0\n\n"
 
 
 def block(name: str, *allowed: str, **values: str) -> str:
@@ -115,7 +117,6 @@ def test_an_answer_cut_anywhere_is_refused(at: int) -> None:
 
 
 def test_our_own_build_is_asked_for_what_is_named_and_no_more(serve: Callable[..., Server], tmp_path: Path) -> None:
-    device = f"version=v1\npublic_key={hex_key(key('node'))}\nlisten_port=51820\nerrno=0\n\n"
     server = serve(device=device, peers=two + "errno=0\n\n", set="errno=0\n\n")
     runner, control = FakeWg(), Uapi("wg0", tmp_path)
     wireguard = WireGuard("wg0", runner, socket=control)
@@ -185,3 +186,23 @@ def test_who_had_a_session_and_has_none_is_called_where_it_was_last(
         ]
         for seconds in (25, 0)
     ]
+
+
+def test_traffic_is_of_those_who_were_heard_of(serve: Callable[..., Server], tmp_path: Path) -> None:
+    heard = f"public_key={hex_key(key('a'))}\nlast_handshake_time_sec=1700000000\ntx_bytes=180\nrx_bytes=92\n"
+    server = serve(device=device, traffic=f"peers=3\n{heard}errno=0\n\n")
+    wireguard = WireGuard("wg0", FakeWg(), socket=Uapi("wg0", tmp_path))
+    assert wireguard.traffic() == (3, {key("a"): Traffic(1700000000, received=92, sent=180)})
+    for wrong in ("", heard, f"peers=3\n{heard}{heard}", f"peers=0\n{heard}", "peers=1\n" + heard[:-3], "peers=x\n"):
+        server.answers["traffic=1"] = wrong + "errno=0\n\n"
+        with pytest.raises(Unreadable):
+            wireguard.traffic()
+
+
+def test_a_fingerprint_comes_in_256_parts(serve: Callable[..., Server], tmp_path: Path) -> None:
+    server = serve(device=device, fingerprint="".join(f"part={'0' * 64}\n" for _ in range(256)) + "errno=0\n\n")
+    wireguard = WireGuard("wg0", FakeWg(), socket=Uapi("wg0", tmp_path))
+    assert wireguard.fingerprint() == ("0" * 64,) * 256
+    server.answers["fingerprint=1"] = f"part={'0' * 64}\nerrno=0\n\n"
+    with pytest.raises(Unreadable):
+        wireguard.fingerprint()

@@ -10,6 +10,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -22,13 +23,20 @@ import (
 	"golang.zx2c4.com/wireguard/ipc"
 )
 
-// A session is worth remembering while its keys may be in use.
-const sessionAge = RejectAfterTime
+const (
+	// A session is worth remembering while its keys may be in use.
+	sessionAge = RejectAfterTime
+	// Whoever changes peers waits for a look at the peers of so many first bytes, of 256, and no longer ...
+	slice = 8
+	// ... and has the processor in between: on a small machine a long look would take it from the change.
+	breath = time.Millisecond
+)
 
 // BerthHandle serves a connection of the control socket: get and set as IpcHandle does, and
 //
 //	peers=1        and lines public_key=<hex> and allowed_ip=<prefix>, each answered by the peer that has it
-//	fingerprint=1  how many peers there are, and one hash over all of them and their allowed IPs
+//	fingerprint=1  256 lines part=<hash>, over the peers whose key begins with this byte and their allowed IPs
+//	traffic=1      peers=<how many there are>, and handshake and bytes of each peer that was ever heard of
 //	sessions=1     key and endpoint of each peer with a live session
 //	device=1       the version given, and the interface's own public key and port
 //
@@ -85,7 +93,7 @@ func (device *Device) answer(operation string, lines []string, writer io.Writer,
 	switch operation {
 	case "peers=1":
 		return device.writePeers(lines, writer)
-	case "get=1", "fingerprint=1", "sessions=1", "device=1":
+	case "get=1", "fingerprint=1", "traffic=1", "sessions=1", "device=1":
 		if len(lines) != 0 {
 			return ipcErrorf(ipc.IpcErrorInvalid, "%s takes no lines, got %d", operation, len(lines))
 		}
@@ -97,6 +105,8 @@ func (device *Device) answer(operation string, lines []string, writer io.Writer,
 		return device.IpcGetOperation(writer)
 	case "fingerprint=1":
 		device.writeFingerprint(writer)
+	case "traffic=1":
+		device.writeTraffic(writer)
 	case "sessions=1":
 		device.writeSessions(writer)
 	case "device=1":
@@ -172,28 +182,6 @@ func (device *Device) writeSessions(writer io.Writer) {
 	}
 }
 
-// What the fingerprint holds of a peer.
-type outline struct {
-	key       NoisePublicKey
-	prefixes  []netip.Prefix
-	preshared bool
-}
-
-// String is a line of the fingerprint: the key in hex, its prefixes in the order of their text, and " psk" where
-// there is a preshared key.
-func (peer outline) String() string {
-	texts := make([]string, len(peer.prefixes))
-	for i, prefix := range peer.prefixes {
-		texts[i] = prefix.String()
-	}
-	slices.Sort(texts)
-	mark := ""
-	if peer.preshared {
-		mark = " psk"
-	}
-	return fmt.Sprintf("%x %s%s\n", peer.key[:], strings.Join(texts, ","), mark)
-}
-
 func (device *Device) writeDevice(writer io.Writer, version string) {
 	device.net.RLock()
 	port := device.net.port
@@ -204,41 +192,93 @@ func (device *Device) writeDevice(writer io.Writer, version string) {
 	fmt.Fprintf(writer, "version=%s\npublic_key=%x\nlisten_port=%d\n", version, public[:], port)
 }
 
-// writeFingerprint gives the number of peers, and a hash of hashes: one over the lines of the peers whose key begins
-// with the same byte, sorted, and one over these 256.  A caller who keeps the 256 can say what the fingerprint
-// should be after a change of one peer without looking at all.
-func (device *Device) writeFingerprint(writer io.Writer) {
-	peers := device.outlines()
-	slices.SortFunc(peers, func(a, b outline) int { return bytes.Compare(a.key[:], b.key[:]) })
-	whole, at := sha256.New(), 0
-	for first := range 256 {
-		part := sha256.New()
-		for ; at < len(peers) && int(peers[at].key[0]) == first; at++ {
-			io.WriteString(part, peers[at].String())
+// writeTraffic takes no lock that a change waits for but while it notes who there is.
+func (device *Device) writeTraffic(writer io.Writer) {
+	peers := device.allPeers()
+	fmt.Fprintf(writer, "peers=%d\n", len(peers))
+	for _, peer := range peers {
+		handshake, sent, received := peer.lastHandshakeNano.Load(), peer.txBytes.Load(), peer.rxBytes.Load()
+		if handshake == 0 && sent == 0 && received == 0 {
+			continue
 		}
-		whole.Write(part.Sum(nil))
+		fmt.Fprintf(writer, "public_key=%x\nlast_handshake_time_sec=%d\n", peer.handshake.remoteStatic[:],
+			time.Unix(0, handshake).Unix())
+		fmt.Fprintf(writer, "tx_bytes=%d\nrx_bytes=%d\n", sent, received)
 	}
-	fmt.Fprintf(writer, "peers=%d\nfingerprint=%x\n", len(peers), whole.Sum(nil))
 }
 
-// outlines takes all peers at one moment; whoever changes peers waits for this and no longer.
-func (device *Device) outlines() []outline {
+// What the fingerprint holds of a peer; its prefixes are those from and to these places.
+type outline struct {
+	key       NoisePublicKey
+	from, to  int
+	preshared bool
+}
+
+// writeFingerprint gives a hash for each first byte of a key: over the lines of its peers, sorted.  A line is the key
+// in hex, the prefixes in the order of their text, and " psk" where there is a preshared key.  A caller who keeps the
+// 256 can say what they should be after a change of one peer without looking at all, and compares each by itself:
+// each was right at one moment, though not all at the same.  Memory is used again, so that asking often does not
+// mean collecting garbage often, which takes long where there are thousands of peers.
+func (device *Device) writeFingerprint(writer io.Writer) {
+	var peers []outline
+	var prefixes []netip.Prefix
+	var line, text []byte
+	for first := 0; first < 256; first += slice {
+		peers, prefixes = device.outlines(first, first+slice, peers[:0], prefixes[:0])
+		slices.SortFunc(peers, func(a, b outline) int { return bytes.Compare(a.key[:], b.key[:]) })
+		at := 0
+		for part := first; part < first+slice; part++ {
+			text = text[:0]
+			for ; at < len(peers) && int(peers[at].key[0]) == part; at++ {
+				line = peers[at].appendLine(line[:0], prefixes)
+				text = append(text, line...)
+			}
+			fmt.Fprintf(writer, "part=%x\n", sha256.Sum256(text))
+		}
+		time.Sleep(breath)
+	}
+}
+
+func (peer outline) appendLine(line []byte, prefixes []netip.Prefix) []byte {
+	line = append(hex.AppendEncode(line, peer.key[:]), ' ')
+	if own := prefixes[peer.from:peer.to]; len(own) == 1 {
+		line = own[0].AppendTo(line)
+	} else {
+		texts := make([]string, len(own))
+		for i, prefix := range own {
+			texts[i] = prefix.String()
+		}
+		slices.Sort(texts)
+		line = append(line, strings.Join(texts, ",")...)
+	}
+	if peer.preshared {
+		line = append(line, " psk"...)
+	}
+	return append(line, '\n')
+}
+
+// outlines takes the peers whose keys begin with these bytes at one moment.
+func (device *Device) outlines(first, end int, peers []outline, prefixes []netip.Prefix) ([]outline, []netip.Prefix) {
 	device.ipcMutex.RLock()
 	defer device.ipcMutex.RUnlock()
-	all := device.allPeers()
-	peers := make([]outline, 0, len(all))
-	for _, peer := range all {
-		one := outline{prefixes: make([]netip.Prefix, 0, 2)}
+	device.peers.RLock()
+	defer device.peers.RUnlock()
+	for key, peer := range device.peers.keyMap {
+		if int(key[0]) < first || int(key[0]) >= end {
+			continue
+		}
+		one := outline{key: key, from: len(prefixes)}
 		device.allowedips.EntriesForPeer(peer, func(prefix netip.Prefix) bool {
-			one.prefixes = append(one.prefixes, prefix)
+			prefixes = append(prefixes, prefix)
 			return true
 		})
+		one.to = len(prefixes)
 		peer.handshake.mutex.RLock()
-		one.key, one.preshared = peer.handshake.remoteStatic, peer.handshake.presharedKey != NoisePresharedKey{}
+		one.preshared = peer.handshake.presharedKey != NoisePresharedKey{}
 		peer.handshake.mutex.RUnlock()
 		peers = append(peers, one)
 	}
-	return peers
+	return peers, prefixes
 }
 
 func (device *Device) allPeers() []*Peer {

@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from playwright.sync_api import expect
 
+from berth.access.client.device import peers_in
 from berth.access.possession import public_of
 from berth.access.read import read_access_list
 from berth.access.tunnel import Subnets
@@ -95,6 +96,32 @@ def test_the_whole_story(visitor: Visitor, site: Site, tmp_path: Path) -> None:
     stored = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie, location.href])")
     assert not [form for form in forms if form in stored]
     assert "berth_session" not in stored
+    assert unexpected(visit.complaints) == []
+
+
+def test_where_udp_is_blocked_the_file_leads_through_a_bridge(visitor: Visitor, site: Site, tmp_path: Path) -> None:
+    wallet, token = site.world.member()
+    visit = visitor(wallet)
+    page = visit.page
+    visit.sign_in()
+    register(visit, site, token)
+    page.get_by_text("Nearest: node-1").wait_for(state="attached")
+    page.get_by_label("UDP blocked?").check()
+    expect(page.get_by_role("button", name="QR code")).to_have_count(0)
+    name, text = download(visit, tmp_path)
+    assert name == "berth-tcp.conf"
+    (peer,) = peers_in(tmp_path / name)
+    assert (peer.key, peer.endpoint) == (site.world.node.stats["interfacePublicKey"], "127.0.0.1:51888")
+    assert "\nMTU = 1414\n" in text
+    steps = page.get_by_role("region", name="Through the bridge")
+    expect(steps.get_by_text(f"sudo berth tunnel --url {site.url} --config berth-tcp.conf", exact=True)).to_be_visible()
+    visit.shot("connect-bridge")
+    steps.get_by_text("Without the berth command").click()
+    mullvad = "udp2tcp --udp-listen 127.0.0.1:51888 --tcp-forward vpn.example:51840"
+    expect(steps.get_by_text(mullvad, exact=True)).to_be_visible()
+    visit.shot("connect-bridge-other-programs")
+    page.get_by_label("UDP blocked?").uncheck()
+    expect(page.get_by_text("Your file leads to node-1 through a bridge.")).to_be_visible()
     assert unexpected(visit.complaints) == []
 
 

@@ -195,7 +195,8 @@ def world() -> Iterator[World]:
         key = dev.fresh_public_key()
         nodes = NodeRegistry(endpoint, contracts.node_registry)
         nodes.allow(made.operator, "node-1", account.address)
-        nodes.announce(Sender(endpoint, account.key), "node-1", key, "vpn.example:51820", "here")
+        bridges = ("vpn.example:51840", "vpn.example:443")
+        nodes.announce(Sender(endpoint, account.key), "node-1", key, "vpn.example:51820", "here", bridges)
         node.stats = {
             "interfacePublicKey": key,
             "wireguard": "kernel",

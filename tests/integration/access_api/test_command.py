@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from berth.access.client.device import private_in
+from berth.access.client.device import peers_in, private_in
 from berth.access.client.wallet import Wallet
 from berth.access.possession import public_of
 from berth.access.read import read_access_list
@@ -104,6 +104,22 @@ def test_from_a_wallet_to_a_configuration(world: World, person: Person) -> None:
     ]
     assert (entry.key, entry.address) == (told["key"], told["address"])
     assert [path.name for path in person.folder.iterdir() if path.name.startswith(".")] == []
+
+
+def test_where_udp_is_blocked_the_configuration_leads_through_a_bridge(world: World, person: Person) -> None:
+    told = person.connect("--udp-blocked")
+    assert (told["node"], told["endpoint"], told["mtu"]) == ("node-1", "127.0.0.1:51888", 1414)
+    file = person.folder / "berth.conf"
+    (peer,) = peers_in(file)
+    assert (peer.key, peer.endpoint) == (world.node.stats["interfacePublicKey"], "127.0.0.1:51888")
+    assert "\nMTU = 1414\n" in file.read_text()
+    # The same key moves from one way to the other.
+    straight = person.connect("--move")
+    assert (straight["key"], straight["endpoint"], straight["mtu"]) == (told["key"], "vpn.example:51820", 1420)
+    done = person.berth("connect", "--no-wait", "--move", "--udp-blocked", "--tunnel-port", "51999")
+    assert f"sudo {sys.prefix}/bin/berth tunnel --url {person.service.url} --config berth.conf" in done.stdout
+    assert peers_in(file)[0].endpoint == "127.0.0.1:51999"
+    assert person.berth("connect", "--udp-blocked", "--qr").returncode == 2
 
 
 def test_what_is_there_is_not_lost_by_accident(person: Person) -> None:

@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from berth.access.client.errors import ApiRefused
+from berth.access.client.service import AccessService
 from berth.access.possession import public_of
 from berth.access.read import read_access_list
 from berth.chain import dev
@@ -148,12 +149,23 @@ def test_users_and_delegates_have_their_roles(world: World, service: Service) ->
         assert [device["key"] for device in client.devices()] == [made.key]
 
 
+def test_bridges_are_told_to_everybody(world: World, service: Service) -> None:
+    """Without a session: one ends while a tunnel goes on."""
+    with AccessService(service.url) as stranger:
+        eventually(lambda: len(stranger.bridges()) == 2)
+        assert stranger.bridges() == [
+            {"node": "node-1", "publicKey": world.node.stats["interfacePublicKey"], "endpoint": f"vpn.example:{port}"}
+            for port in (51840, 443)
+        ]
+
+
 def test_nodes_are_those_allowed_and_announced(world: World, service: Service) -> None:
     wallet, _ = world.member()
     with world.signed_in(service, wallet) as client:
         eventually(lambda: [node["healthy"] for node in client.nodes()] == [True])
         (node,) = client.nodes()
         assert (node["id"], node["endpoint"], node["region"]) == ("node-1", "vpn.example:51820", "here")
+        assert node["bridges"] == ["vpn.example:51840", "vpn.example:443"]
         assert (node["publicKey"], node["probeUrl"]) == (world.node.stats["interfacePublicKey"], "/nodes/node-1/ping")
         world.node.status = 503
         try:

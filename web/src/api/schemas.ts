@@ -119,6 +119,8 @@ export const nodes = z.object({
       /** null: nothing to measure it by. */
       probeUrl: z.string().min(1).nullish(),
       wireguard: z.string().nullish(),
+      /** TCP bridges before it that are well; these go into commands that people copy. */
+      bridges: z.array(z.string().regex(/^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}$/)).default([]),
     }),
   ),
 });

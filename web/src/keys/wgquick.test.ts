@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { config, node } from "../testing/given";
+import { bridgedMtu } from "./bridge";
 import { makePair } from "./pair";
 import { fileName, wgQuick } from "./wgquick";
 
@@ -29,6 +30,35 @@ PersistentKeepalive = 25
     const text = wgQuick(pair, { address: "10.99.0.2/32", address6: null }, node("node-1"), config());
     expect(text).toContain("Address = 10.99.0.2/32\n");
     expect(text).not.toContain("DNS");
+  });
+
+  it("leads through the bridge's local end, and holds the other nodes for when that one is gone", () => {
+    const first = node("node-1", { bridges: ["vpn.example:443"] });
+    const second = node("node-2", { publicKey: makePair().publicKey });
+    const text = wgQuick(pair, place, first, config(), [first, second]) ?? "";
+    expect(text).toContain("\nMTU = 1414\n");
+    expect(text.split("\n\n").slice(1)).toEqual([
+      `[Peer]
+# node-1
+PublicKey = ${first.publicKey}
+Endpoint = 127.0.0.1:51888
+AllowedIPs = 10.99.0.0/24, fd00::/64
+PersistentKeepalive = 25`,
+      `[Peer]
+# node-2, for when node-1 is gone
+PublicKey = ${second.publicKey}
+Endpoint = 127.0.0.1:51888
+`,
+    ]);
+    expect(fileName(first, true)).toBe("berth-tcp.conf");
+  });
+
+  it.each([
+    [1500, ["a.example:443"], 1500 - 20 - 20 - 12 - 2 - 32],
+    [1420, ["a.example:443", "[2001:db8::1]:443"], 1394],
+    [1380, ["a.example:443"], 1380],
+  ])("has an MTU whose packets fit into one segment: %d, %j", (own, bridges, mtu) => {
+    expect(bridgedMtu(own, [node("node-1", { bridges })])).toBe(mtu);
   });
 
   it("is not made without an address", () => {

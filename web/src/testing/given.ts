@@ -32,6 +32,7 @@ export function node(id: string, other: Partial<VpnNode> = {}): VpnNode {
     connected: 3,
     probeUrl: `/nodes/${id}/ping`,
     wireguard: "wireguard-go",
+    bridges: [],
     ...other,
   };
 }

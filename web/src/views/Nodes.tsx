@@ -79,8 +79,12 @@ function NodeCard({ node, latency, nearest }: { node: VpnNode; latency: number |
         <div>
           <dt>Endpoint</dt>
           <dd>
-            <code>{node.endpoint}</code>
+            <Place at={node.endpoint} />
           </dd>
+        </div>
+        <div>
+          <dt>TCP bridges</dt>
+          <dd>{node.bridges.length === 0 ? "none" : <Bridges all={node.bridges} />}</dd>
         </div>
         <div>
           <dt>WireGuard</dt>
@@ -94,5 +98,29 @@ function NodeCard({ node, latency, nearest }: { node: VpnNode; latency: number |
         </div>
       </dl>
     </li>
+  );
+}
+
+/** host:port, which breaks before the port where it has to. */
+function Place({ at }: { at: string }): ReactNode {
+  const colon = at.lastIndexOf(":");
+  return (
+    <code>
+      {at.slice(0, colon)}
+      <wbr />
+      {at.slice(colon)}
+    </code>
+  );
+}
+
+function Bridges({ all }: { all: readonly string[] }): ReactNode {
+  return (
+    <ul>
+      {all.map((bridge) => (
+        <li key={bridge}>
+          <Place at={bridge} />
+        </li>
+      ))}
+    </ul>
   );
 }

@@ -207,6 +207,40 @@ describe("a device", () => {
     expect(await screen.findByText(/Your file leads to node-1\. For node-2, download it again/, {}, { timeout: 4000 })).toBeTruthy();
   });
 
+  it("goes through a bridge where UDP is blocked, by the nearest node that has one, with what to run", async () => {
+    const click = vi.spyOn(HTMLAnchorElement.prototype, "click").mockReturnValue();
+    const on = member();
+    on.server.held = [pass("7")];
+    on.server.offeredNodes = [node("node-1"), node("node-2", { bridges: ["two.example:443", "two.example:8443"] })];
+    open(on);
+    await on.user.click(await start());
+    await on.user.click(await screen.findByRole("button", { name: "Download berth-node-1.conf" }));
+    const blocked = screen.getByRole("checkbox", { name: /UDP blocked/ });
+    await on.user.click(blocked);
+    expect(screen.getByText(/Your file leads to node-1\. For node-2 through a bridge, download it again/)).toBeTruthy();
+    expect(screen.queryByRole("button", { name: /QR code/ })).toBe(null);
+    expect([...screen.getByRole("combobox", { name: "Node" }).querySelectorAll("option")].map((one) => one.value)).toEqual(["", "node-2"]);
+    await on.user.click(screen.getByRole("button", { name: "Download berth-tcp.conf" }));
+    expect(click).toHaveBeenCalledTimes(2);
+    expect(screen.queryByText(/Your file leads to/)).toBe(null);
+    const commands = [...screen.getByRole("region", { name: "Through the bridge" }).querySelectorAll("code")].map((one) => one.textContent);
+    expect(commands).toEqual([
+      `sudo berth tunnel --url ${window.location.origin} --config berth-tcp.conf`,
+      "sudo wg-quick up ./berth-tcp.conf",
+      "berth-bridge udp2tcp --udp-listen 127.0.0.1:51888 --tcp-forward two.example:443 --tcp-forward two.example:8443",
+      "udp2tcp --udp-listen 127.0.0.1:51888 --tcp-forward two.example:443",
+    ]);
+    await on.user.click(blocked);
+    expect(await screen.findByRole("button", { name: "Download berth-node-1.conf" })).toBeTruthy();
+  });
+
+  it("offers no bridge where there is none", async () => {
+    const on = signedIn(pass("7"));
+    await on.user.click(await start());
+    const blocked = await screen.findByRole("checkbox", { name: /UDP blocked\? No node has a TCP bridge/ });
+    expect(blocked).toHaveProperty("disabled", true);
+  });
+
   it("is kept in the browser only when asked, and forgotten when revoked", async () => {
     const on = signedIn(pass("7"));
     await on.user.click(await start());

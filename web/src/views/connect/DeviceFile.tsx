@@ -6,7 +6,9 @@ import { CopyButton } from "../../parts/Copy";
 import { Note } from "../../parts/Notice";
 import { QrCode } from "../../parts/QrCode";
 import { milliseconds, short } from "../../parts/time";
+import { offered } from "../../nodes/choose";
 import { useServices } from "../../services";
+import { BridgeChoice, BridgeSteps } from "./Bridged";
 import type { Shown } from "./Connect";
 
 interface Props {
@@ -22,15 +24,23 @@ export function DeviceFile({ shown, config, nodes, onClose }: Props): ReactNode 
   const [picked, setPicked] = useState<string | null>(null);
   const [qr, setQr] = useState(false);
   const [taken, setTaken] = useState<string | null>(null);
-  const list = nodes.nodes ?? [];
-  const node = list.find((one) => one.id === picked) ?? nodes.offer;
-  const text = useMemo(() => (node ? wgQuick(shown.pair, shown.place, node, config) : null), [shown, node, config]);
+  const [blocked, setBlocked] = useState(false);
+  const all = nodes.nodes;
+  const able = useMemo(() => (blocked ? (all ?? []).filter((one) => one.bridges.length > 0) : (all ?? [])), [all, blocked]);
+  const near = blocked ? nearest(able, nodes) : nodes.offer;
+  const node = able.find((one) => one.id === picked) ?? near;
+  const text = useMemo(
+    () => (node ? wgQuick(shown.pair, shown.place, node, config, blocked ? (all ?? []) : undefined) : null),
+    [shown, node, config, blocked, all],
+  );
+  const file = node ? fileName(node, blocked) : "";
+  const way = node ? `${node.id}${blocked ? " through a bridge" : ""}` : "";
   useEffect(() => heading.current?.focus(), []);
 
   const download = (): void => {
     if (!node || text === null) return;
-    save(fileName(node), text);
-    setTaken(node.id);
+    save(file, text);
+    setTaken(way);
   };
 
   return (
@@ -45,24 +55,29 @@ export function DeviceFile({ shown, config, nodes, onClose }: Props): ReactNode 
       {shown.place.address ? null : (
         <Note tone="warn">The tunnel has no address left for this pass: tell whoever runs this network.</Note>
       )}
-      <NodeChoice nodes={nodes} node={node} picked={picked} onPick={setPicked} />
-      {node && taken !== null && taken !== node.id ? (
+      <NodeChoice nodes={{ ...nodes, nodes: all && able, offer: near }} node={node} picked={picked} onPick={setPicked} />
+      {all && all.length > 0 ? (
+        <BridgeChoice possible={all.some((one) => one.bridges.length > 0)} blocked={blocked} onChange={setBlocked} />
+      ) : null}
+      {node && taken !== null && taken !== way ? (
         <Note tone="warn">
-          Your file leads to {taken}. For {node.id}, download it again: the key stays the same.
+          Your file leads to {taken}. For {way}, download it again: the key stays the same.
         </Note>
       ) : null}
       {node && text !== null ? (
         <>
           <div className="row">
             <button type="button" className="primary" onClick={download}>
-              Download {fileName(node)}
+              Download {file}
             </button>
-            <button type="button" aria-expanded={qr} onClick={() => setQr(!qr)}>
-              {qr ? "Hide the QR code" : "Show a QR code"}
-            </button>
+            {blocked ? null : (
+              <button type="button" aria-expanded={qr} onClick={() => setQr(!qr)}>
+                {qr ? "Hide the QR code" : "Show a QR code"}
+              </button>
+            )}
             <CopyButton text={text}>Copy the text</CopyButton>
           </div>
-          {qr ? (
+          {qr && !blocked ? (
             <figure className="code">
               <QrCode text={text} label={`WireGuard settings for ${node.id} as a QR code`} />
               <figcaption className="quiet">
@@ -70,9 +85,13 @@ export function DeviceFile({ shown, config, nodes, onClose }: Props): ReactNode 
               </figcaption>
             </figure>
           ) : null}
-          <p className="quiet">
-            On Linux: <code>sudo wg-quick up ./{fileName(node)}</code>. Elsewhere, import the file in the WireGuard app.
-          </p>
+          {blocked ? (
+            <BridgeSteps node={node} file={file} />
+          ) : (
+            <p className="quiet">
+              On Linux: <code>sudo wg-quick up ./{file}</code>. Elsewhere, import the file in the WireGuard app.
+            </p>
+          )}
         </>
       ) : null}
       <Keeping shown={shown} />
@@ -81,6 +100,11 @@ export function DeviceFile({ shown, config, nodes, onClose }: Props): ReactNode 
       </button>
     </section>
   );
+}
+
+/** Among those with a bridge; the nearest of all, where it has one, so that the offer stays as it is. */
+function nearest(able: readonly VpnNode[], { latencies, offer }: Nodes): VpnNode | null {
+  return able.find((one) => one.id === offer?.id) ?? (offer ? offered(able, latencies) : null);
 }
 
 interface ChoiceProps {

@@ -1,0 +1,3 @@
+module berth/bridge
+
+go 1.23

@@ -40,7 +40,7 @@ function Page(): ReactNode {
           <img src="/icon.svg" alt="" width="28" height="28" /> berth
         </Link>
         <nav aria-label="Views">
-          {views.map((one) => (
+          {views.filter((one) => !one.aside).map((one) => (
             <Link key={one.path} to={one.path}>
               {one.title}
             </Link>

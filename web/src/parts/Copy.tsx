@@ -1,11 +1,11 @@
 import { type ReactNode, useState } from "react";
 
-/** A button that copies a text and says whether it did. */
-export function CopyButton({ text, children }: { text: string; children: ReactNode }): ReactNode {
+/** A button that copies a text (a function: made when it is pressed) and says whether it did. */
+export function CopyButton({ text, children }: { text: string | (() => string); children: ReactNode }): ReactNode {
   const [said, setSaid] = useState("");
   const copy = async (): Promise<void> => {
     try {
-      await navigator.clipboard.writeText(text);
+      await navigator.clipboard.writeText(typeof text === "string" ? text : text());
       setSaid("Copied");
     } catch {
       setSaid("The browser did not allow it");

@@ -5,7 +5,6 @@ import { x25519 } from "@noble/curves/ed25519.js";
 import { afterEach } from "vitest";
 import { App } from "../App";
 import type { Client, NewDevice } from "../api/client";
-import { Problem, explain } from "../api/problem";
 import type { Config, Device, Health, Pass, Session, TypedData, VpnNode } from "../api/schemas";
 import { fromBase64, toBase64, toHex } from "../keys/bytes";
 import { KeyRing } from "../keys/keep";
@@ -13,11 +12,11 @@ import { possessionProof } from "../keys/pair";
 import type { Services } from "../services";
 import { WalletFinder } from "../wallet/discovery";
 import type { Provider } from "../wallet/provider";
+import { FakeLeases } from "./leases";
 import { ACCOUNT, REGISTRY, config, device, node } from "./given";
+import { refusal } from "./refusal";
 
-export function refusal(status: number, reason: string, detail = "because"): Problem {
-  return new Problem(status, reason, explain(status, reason, detail));
-}
+export { refusal };
 
 /** Does what the access API promises, as far as the page can tell. */
 export class FakeServer implements Client {
@@ -122,6 +121,7 @@ export function codeError(code: number, message = "no"): Error {
 
 export interface Scene {
   server: FakeServer;
+  leases: FakeLeases;
   wallet: FakeWallet;
   user: UserEvent;
   latencies: Map<string, number | null>;
@@ -131,7 +131,7 @@ export interface Scene {
 /** What the page has: set it up, then {@link open}. */
 export function scene(): Scene {
   const latencies = new Map<string, number | null>([["/nodes/node-1/ping", 5], ["/nodes/node-2/ping", 50]]);
-  return { server: new FakeServer(), wallet: new FakeWallet(), user: userEvent.setup(), latencies, keys: new KeyRing(localStorage) };
+  return { server: new FakeServer(), leases: new FakeLeases(), wallet: new FakeWallet(), user: userEvent.setup(), latencies, keys: new KeyRing(localStorage) };
 }
 
 const announcing = new AbortController();
@@ -158,6 +158,7 @@ export function open(it: Scene, path = "/connect", wallets: readonly string[] = 
   );
   const services: Services = {
     client: it.server,
+    leases: it.leases,
     finder: new WalletFinder(),
     keys: it.keys,
     measure: async (url) => it.latencies.get(url) ?? null,

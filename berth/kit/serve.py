@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable
@@ -21,6 +22,7 @@ from berth.kit.health import Health
 from berth.kit.logging import correlate, get_logger
 
 grace_seconds: Final = 5
+_longest_message: Final = 64 * 1024  # bytes, of a WebSocket's caller
 _methods: Final = frozenset(HTTPMethod)
 _quiet: Final = frozenset({"/health", "/metrics"})  # polled: logged only when they fail
 
@@ -108,6 +110,28 @@ def run(app: FastAPI, sockets: list[socket.socket]) -> None:
         ws="none",
     )
     uvicorn.Server(config).run(sockets=sockets)
+
+
+async def serve(app: FastAPI, sockets: list[socket.socket], websockets: bool = False) -> None:
+    """As :func:`run`, in a loop that does other things as well."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=grace_seconds,
+        lifespan="off",
+        ws="websockets-sansio" if websockets else "none",
+        ws_max_size=_longest_message,
+        ws_per_message_deflate=False,
+    )
+    await uvicorn.Server(config).serve(sockets=sockets)
+
+
+def end_process() -> None:
+    """Ends this process as SIGTERM would: in order, by way of every ``finally``."""
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def listen(port: int, host: str = "0.0.0.0", device: str = "") -> socket.socket:

@@ -22,6 +22,7 @@ class Phase(StrEnum):
     gone = "gone"
 
 
+Blocked = Literal["ending", "not-running", "not-paused", "limit-reached"]
 Ending = Literal["deleted", "expired", "failed", "drained", "lost"]
 
 _moves: Final[dict[Phase, frozenset[Phase]]] = {
@@ -38,8 +39,16 @@ ending: Final = frozenset({Phase.expiring, Phase.deleting})
 alive: Final = frozenset({Phase.requested, Phase.creating, Phase.ready, Phase.paused})
 
 
+dead_after: Final = 5  # attempts
+keys_kept: Final = 20
+
+
 class Illegal(Exception):
-    """A move that the phase does not allow; the message says which and why."""
+    """A move that the phase does not allow; the message says which and why, ``reason`` says it to programs."""
+
+    def __init__(self, message: str, reason: Blocked = "ending") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +72,8 @@ class Failed:
 
     @property
     def dead(self) -> bool:
-        return self.next is None
+        """Whether somebody should look at it: not tried again, or often enough to no avail."""
+        return self.next is None or self.attempts >= dead_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +81,10 @@ class Lease:
     """One lease; seconds are unix seconds or durations.  ``generation`` grows with every change.
 
     ``slot`` and ``user_slot`` are its places in the quotas of the stack and of its user, ``subnet`` the number of its
-    network's subnet; None once it is gone (or where it has none).
+    network's subnet; None once it is gone (or where it has none).  ``sole`` names its user where it is the one
+    container of JuiceTokens' manager, ``key`` and ``fingerprint`` the request that made it, ``extensions`` the keys
+    of those that extended it.  ``holder_of`` is the pass (decimal id) through whose tunnel it is reached, for exposure
+    ``vpn``.
     """
 
     id: str
@@ -85,6 +98,7 @@ class Lease:
     phase: Phase = Phase.requested
     generation: int = 1
     exposure: Exposure = "public"
+    holder_of: str | None = None
     tokens: int | None = None
     warm: bool = False
     remaining: float | None = None
@@ -98,9 +112,11 @@ class Lease:
     slot: int | None = None
     user_slot: int | None = None
     subnet: int | None = None
+    sole: str | None = None
     key: str | None = None
     fingerprint: str | None = None
     wallet: str | None = None
+    extensions: tuple[str, ...] = ()
     images: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -124,7 +140,7 @@ def may(before: Phase, after: Phase) -> bool:
     return after in _moves[before]
 
 
-def extended(lease: Lease, seconds: float, longest: float, now: float) -> Lease:
+def extended(lease: Lease, seconds: float, longest: float, now: float, key: str | None = None) -> Lease:
     """With ``seconds`` more to run; Illegal when it is ending, or would run for longer than ``longest`` in all.
 
     A paused lease's remaining time grows.  ``expires.at`` alone is set: its mark is the clock's business.
@@ -137,11 +153,17 @@ def extended(lease: Lease, seconds: float, longest: float, now: float) -> Lease:
     if seconds > room:
         raise Illegal(
             f"lease {lease.id} can have {max(0, room):.0f} s more at most: none lives for longer than "
-            f"{longest / 3600:g} h"
+            f"{longest / 3600:g} h",
+            "limit-reached",
         )
+    keys = (*lease.extensions, key)[-keys_kept:] if key is not None else lease.extensions
     if lease.phase is Phase.paused:
-        return lease.changed(lifetime=lease.lifetime + seconds, remaining=(lease.remaining or 0.0) + seconds)
-    return lease.changed(lifetime=lease.lifetime + seconds, expires=Deadline(lease.expires.at + seconds), warned=())
+        return lease.changed(
+            lifetime=lease.lifetime + seconds, remaining=(lease.remaining or 0.0) + seconds, extensions=keys
+        )
+    return lease.changed(
+        lifetime=lease.lifetime + seconds, expires=Deadline(lease.expires.at + seconds), warned=(), extensions=keys
+    )
 
 
 def room_for(lease: Lease, longest: float, now: float) -> float:
@@ -154,14 +176,14 @@ def room_for(lease: Lease, longest: float, now: float) -> float:
 def paused(lease: Lease, remaining: float, now: float) -> Lease:
     """Stopped with ``remaining`` seconds to run; a paused lease ends at its hard maximum."""
     if lease.phase is not Phase.ready:
-        raise Illegal(f"lease {lease.id} is {lease.phase}: only a running one can be paused")
+        raise Illegal(f"lease {lease.id} is {lease.phase}: only a running one can be paused", "not-running")
     return lease.to(Phase.paused, remaining=remaining, paused_at=now, expires=Deadline(lease.hard))
 
 
 def resumed(lease: Lease, now: float) -> Lease:
     """Running again, with the time that it had left."""
     if lease.phase is not Phase.paused or lease.remaining is None:
-        raise Illegal(f"lease {lease.id} is {lease.phase}: only a paused one can be resumed")
+        raise Illegal(f"lease {lease.id} is {lease.phase}: only a paused one can be resumed", "not-paused")
     slept = max(0.0, now - (lease.paused_at or now))
     until = min(now + lease.remaining, lease.hard)
     return lease.to(

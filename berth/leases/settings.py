@@ -12,7 +12,8 @@ LEASE_ACCESS              who may lease: open, token or pass (open)
 LEASE_DOMAIN              leases are <name>.<LEASE_DOMAIN> (test.localhost)
 LEASE_PORT                the port inside a lease that the gateway speaks to (8080)
 LEASE_NETWORK             the bridge between gateway and leases (berth-<STACK>-leases)
-PUBLIC_URL                where the gateway is reached; its scheme and port are those of leases (http://localhost:8080)
+PUBLIC_URL, ORIGINS       where the gateway is reached (http://localhost:8080), which gives leases their scheme and
+                          port, and further origins of the web page (comma)
 MAX_CONTAINERS            leases at once (100)
 MAX_PER_USER              of one user (10)
 CONTAINER_LIFETIME_HOURS  the life of a lease that names none, and the most that extensions may reach (24)
@@ -65,6 +66,12 @@ def _networks(text: str) -> str:
     return text
 
 
+def _origins(text: str) -> str:
+    for part in parts(text):
+        normalize(part)
+    return text
+
+
 def _seconds(text: str) -> str:
     for part in parts(text):
         if not part.isdigit() or not int(part):
@@ -106,6 +113,7 @@ class ManagerSettings(LeaseSettings):
     lease_port: Annotated[int, Field(ge=1, le=65535)] = 8080
     lease_network: str = ""
     public_url: Annotated[str, AfterValidator(normalize)] = "http://localhost:8080"
+    origins: Annotated[str, AfterValidator(_origins)] = ""
     max_containers: Annotated[int, Field(ge=1, le=1000)] = 100
     max_per_user: Annotated[int, Field(ge=1, le=1000)] = 10
     container_lifetime_hours: Annotated[float, Field(gt=0, le=8760)] = 24

@@ -15,6 +15,14 @@ Status = Literal["starting", "running", "stopped", "error"]
 username_pattern: Final = r"^[a-z0-9]([a-z0-9_.-]{0,30}[a-z0-9])?$"
 
 Username = Annotated[str, Field(pattern=username_pattern, examples=["alice"])]
+Pass = Annotated[
+    str | None,
+    Field(
+        alias="pass",
+        pattern=r"^(0|[1-9][0-9]{0,77})$",
+        description="with exposure vpn: through whose tunnel it is reached",
+    ),
+]
 Minutes = Annotated[int, Field(ge=1, le=525_600)]
 
 
@@ -43,6 +51,7 @@ class ProvisionBody(_Body):
     username: Annotated[Username | None, Field(description="with LEASE_ACCESS=open: who asks (guest)")] = None
     initial_tokens: Annotated[int | None, Field(ge=0, le=10**12)] = None
     exposure: Exposure | None = None
+    pass_: Pass = None
 
 
 class UserContainerBody(_Body):
@@ -52,6 +61,7 @@ class UserContainerBody(_Body):
     scenario_type: Annotated[str | None, Field(min_length=1, max_length=64, examples=["basic"])] = None
     initial_tokens: Annotated[int | None, Field(ge=0, le=10**12)] = None
     exposure: Exposure | None = None
+    pass_: Pass = None
 
 
 class ExtendBody(_Body):
@@ -136,6 +146,7 @@ class ContainerInfo(_Shown):
     image_type: str
     scenario_type: str
     exposure: Exposure
+    pass_: Annotated[str | None, Field(alias="pass")]
     status: Status
     phase: Phase
     created_at: datetime

@@ -1,0 +1,48 @@
+"""What goes on while it is watched: logs over WebSockets, events over server-sent events."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Header, WebSocket
+from fastapi.responses import StreamingResponse
+
+from berth.leases.api.callers import Caller, Callers
+from berth.leases.api.logsocket import serve_logs
+from berth.leases.api.models import LogPage
+from berth.leases.api.params import LeaseId, Limit, LogCursor
+from berth.leases.desk import Desk
+from berth.leases.scenario import main
+
+
+def stream_routes(app: FastAPI, desk: Desk, callers: Callers) -> None:
+    """``/api/containers/{id}/logs``, ``/ws/logs/{id}``, ``/api/events``."""
+    caller = Depends(callers.of)
+
+    @app.get("/api/containers/{lease}/logs", tags=["leases"])
+    async def logs(lease: LeaseId, after: LogCursor = None, limit: Limit = 200, who: Caller = caller) -> LogPage:
+        """What the lease wrote, a page of it. ``/ws/logs/{id}?after=`` follows it, as JSON lines of the same form."""
+        return await desk.log_page(who, lease, after, limit)
+
+    @app.websocket("/ws/logs/{lease}")
+    async def follow(socket: WebSocket, lease: str, after: str = "", role: str = main) -> None:
+        await serve_logs(socket, desk, callers, lease, after, role)
+
+    @app.get(
+        "/api/events",
+        tags=["leases"],
+        response_class=StreamingResponse,
+        responses={200: {"content": {"text/event-stream": {}}, "description": "server-sent events"}},
+    )
+    async def events(
+        who: Caller = caller,
+        last: Annotated[str | None, Header(alias="Last-Event-ID", pattern=r"^[0-9]{1,20}-[0-9]{1,20}$")] = None,
+        after: str | None = None,
+        everyone: bool = False,
+    ) -> StreamingResponse:
+        """What happens to the caller's leases (for admins with ``everyone``: to all), from now or from an id on."""
+        if everyone:
+            callers.require_admin(who)
+        stream = desk.follow_events(None if everyone else who, last or after)
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(stream, media_type="text/event-stream", headers=headers)

@@ -1,0 +1,72 @@
+"""Whether a wallet holds an access pass now, asked of the chain and kept for some seconds."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import cached_property
+from typing import Final
+
+from berth.chain.access_pass import AccessPass
+from berth.chain.endpoint import Endpoint
+from berth.chain.errors import CallFailed, ChainError, NoContract
+from berth.chain.history import History
+from berth.chain.key_registry import KeyRegistry
+from berth.leases.errors import Refused
+
+kept_seconds: Final = 10.0
+_most: Final = 10_000
+
+
+class Holders:
+    """Counts as a holder: whom the registry names as the holder of a pass that is not over.  Blocking."""
+
+    def __init__(
+        self, endpoint: Endpoint, registry: KeyRegistry, history: History, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._endpoint, self._registry, self._history, self._clock = endpoint, registry, history, clock
+        self._known: OrderedDict[str, tuple[float, bool]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @cached_property
+    def _collection(self) -> AccessPass:
+        return AccessPass(self._endpoint, self._registry.collection())
+
+    @cached_property
+    def _expiring(self) -> bool:
+        return self._registry.flag("expiring")
+
+    def holds(self, wallet: str) -> bool:
+        """Refused (503) where the chain cannot be asked: what is not known is neither yes nor no."""
+        with self._lock:
+            at, known = self._known.get(wallet, (0.0, False))
+        if self._clock() - at < kept_seconds:
+            return known
+        try:
+            found = any(self._counts(token, wallet) for token in self._tokens(wallet))
+        except ChainError as error:
+            raise Refused(
+                503, "chain-unreachable", "the chain cannot be asked who holds a pass: try again", retry_after=5
+            ) from error
+        with self._lock:
+            self._known[wallet] = (self._clock(), found)
+            self._known.move_to_end(wallet)
+            while len(self._known) > _most:
+                self._known.popitem(last=False)
+        return found
+
+    def _tokens(self, wallet: str) -> list[int]:
+        return sorted(self._history.of(wallet, self._collection.address).tokens)
+
+    def _counts(self, token: int, wallet: str) -> bool:
+        if self._registry.holder_of(token) != wallet:
+            return False
+        if not self._expiring:
+            return True
+        try:
+            ends = self._collection.expires_at(token)
+        except (CallFailed, NoContract):
+            return False
+        return ends == 0 or ends > self._clock()

@@ -1,0 +1,67 @@
+"""Names and labels of what belongs to leases; pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+from berth.leases.model import Lease
+from berth.leases.scenario import main
+
+stack_label: Final = "berth.stack"
+lease_label: Final = "berth.lease"
+role_label: Final = "berth.lease.role"
+user_label: Final = "berth.lease.user"
+until_label: Final = "berth.lease.until"
+pool_label: Final = "berth.pool"
+spec_label: Final = "berth.pool.spec"
+_longest_token: Final = 12
+
+
+@dataclass(frozen=True)
+class Names:
+    """Of one stack."""
+
+    stack: str
+
+    @property
+    def owner(self) -> str:
+        """The value of :data:`stack_label`."""
+        return f"berth/{self.stack}"
+
+    def main(self, lease: Lease) -> str:
+        """The container that a gateway finds by name: the public one, or a node's, which knows the caller's pass."""
+        if lease.exposure == "public":
+            return f"berth-{self.stack}-lease-{lease.name}"
+        return f"berth-{self.stack}-vpn-{pass_label(lease.holder_of or '')}-{lease.name}"
+
+    def part(self, lease: str, number: int) -> str:
+        return f"berth-{self.stack}-part-{lease}-{number}"
+
+    def pool(self, lease: str) -> str:
+        return f"berth-{self.stack}-pool-{lease}"
+
+    def network(self, name: str) -> str:
+        return f"berth-{self.stack}-lease-{name}"
+
+    def containers(self, lease: Lease) -> dict[str, str]:
+        """Role -> container name, ``main`` last: it may rely on the others."""
+        roles = [role for role in lease.images if role != main]
+        return {role: self.container(lease, role) for role in [*roles, main]}
+
+    def container(self, lease: Lease, role: str) -> str:
+        """The container of one role of a lease; ``images`` has the roles in their order."""
+        if role == main:
+            return self.main(lease)
+        return self.part(lease.id, [r for r in lease.images if r != main].index(role) + 1)
+
+    def owned(self, lease: str | None = None) -> dict[str, list[str]]:
+        """Docker's filters for everything of the stack's leases, or of one."""
+        which = lease_label if lease is None else f"{lease_label}={lease}"
+        return {"label": [f"{stack_label}={self.owner}", which]}
+
+
+def pass_label(token: str) -> str:
+    """A pass in a container's name: its decimal id, or where that is long the start of its SHA-256."""
+    return token if len(token) <= _longest_token else sha256(token.encode()).hexdigest()[:_longest_token]

@@ -1,0 +1,219 @@
+"""The manager put together from its parts."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from berth.access.api.origins import Origins, twins
+from berth.access.api.sessions import Sessions
+from berth.chain.endpoint import Endpoint
+from berth.chain.history import History
+from berth.chain.key_registry import KeyRegistry
+from berth.chain.quorum import Quorum
+from berth.kit import logging, metrics, serve
+from berth.kit.health import Check, Health
+from berth.leases.advance import Advance, Place
+from berth.leases.api.app import build
+from berth.leases.api.callers import Callers
+from berth.leases.clock import Clock
+from berth.leases.desk import Desk
+from berth.leases.dock import Dock
+from berth.leases.engine import Engine
+from berth.leases.errors import LeaseError
+from berth.leases.events import Events
+from berth.leases.holders import Holders
+from berth.leases.journal import Journal
+from berth.leases.logs import Logs
+from berth.leases.metrics import LeaseMetrics
+from berth.leases.model import Lease, Phase
+from berth.leases.names import Names
+from berth.leases.observe import Observer
+from berth.leases.pool import Pool
+from berth.leases.reconcile import Reconciler
+from berth.leases.settings import ManagerSettings, parts
+from berth.leases.store import Store, connect
+from berth.leases.users import Users
+from berth.leases.watch import Watch
+
+_redis_seconds: Final = 2.0
+_look_seconds: Final = 2.0
+
+
+class Manager:
+    """Everything, made inside a running loop; :meth:`start` begins the work, :meth:`stop` ends it."""
+
+    def __init__(self, settings: ManagerSettings, registry: CollectorRegistry, clock: Clock | None = None) -> None:
+        self.settings, self.registry = settings, registry
+        clock = clock or Clock()
+        catalogue, names = settings.catalogue, Names(settings.stack)
+        self.counts = LeaseMetrics(registry)
+        self.dock = Dock(settings.docker_host, settings.parallel)
+        self.redis: Redis = Redis.from_url(
+            settings.redis_url.get_secret_value(),
+            socket_timeout=_redis_seconds,
+            socket_connect_timeout=_redis_seconds,
+            # Whoever needs Redis here goes on without it at once.
+            retry=Retry(NoBackoff(), 1),
+        )
+        database = connect(settings.mongodb_uri.get_secret_value())
+        self.database = database
+        keep = timedelta(minutes=settings.keep_minutes)
+        self.store = Store(database, settings.max_containers, settings.max_per_user, keep)
+        self.users = Users(database)
+        self.journal = Journal(settings.journal_dir)
+        self.events = Events(self.redis, settings.stack)
+        self.engine = Engine(
+            catalogue, self.store, self.dock, clock, self.journal, names, settings.warnings, self._tell
+        )
+        place = Place(settings.network, settings.lease_port, settings.lease_domain, settings.stop_seconds)
+        self.logs = Logs(self.dock, self.redis, names, settings.stack, int(keep.total_seconds()), self.engine.known.get)
+        self.advance = Advance(self.engine, self.dock, place, self.logs.save)
+        self.engine.use(self.advance)
+        self.pool = Pool(
+            catalogue, self.dock, names, clock, place, settings.longest, settings.pool_hours, self._is_making
+        )
+        self.reconciler = Reconciler(self.engine, self.dock, self.pool, self.advance, settings.reconcile_seconds)
+        self.watch = Watch(self.engine, self.dock, self.reconciler, self.advance)
+        self.observer = Observer(self.dock, names)
+        self.desk = Desk(
+            settings, self.engine, self.users, self.pool, self.observer, self.events, self.logs, self.reconciler, clock
+        )
+        self.clock = clock
+        self._tasks: list[asyncio.Task[None]] = []
+        self._mongo_error: str | None = "not asked yet"
+        self._log = logging.get_logger("service")
+
+    async def start(self) -> None:
+        """Indexes, then everything that goes on by itself; waits for MongoDB as long as it takes."""
+        while True:
+            try:
+                await self.store.prepare()
+                await self.users.prepare()
+                break
+            except Exception as error:  # noqa: BLE001 - whatever MongoDB says at the start, it is asked again
+                self._mongo_error = str(error)[:200]
+                self._log.warning("waiting for MongoDB", reason=self._mongo_error)
+                await asyncio.sleep(1)
+        self.events.start()
+        work = (
+            self.engine.deadlines.run(), self.watch.run(), self.reconciler.run(), self.pool.run(), self._look(),
+        )  # fmt: skip
+        self._tasks = [asyncio.create_task(one) for one in work]
+        for task in self._tasks:
+            task.add_done_callback(self._ended)
+
+    async def stop(self) -> None:
+        """Ends the step that each lease is in; what is left goes on after the next start."""
+        self.engine.stopping = True
+        for task in self._tasks:
+            task.remove_done_callback(self._ended)
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.engine.stop()
+        await self.logs.stop()
+        await self.events.stop()
+        await self.dock.close()
+        await self.redis.aclose()
+        await self.database.client.close()
+        self.journal.close()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        # None of them ends by itself: this is a fault of ours, and a restart takes up everything where it was.
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.error("the manager is broken and ends", exc_info=error)
+            serve.end_process()
+
+    def _tell(self, kind: str, lease: Lease, message: str) -> None:
+        self.counts.events.labels(kind).inc()
+        if kind == "ready" and lease.ready_at is not None:
+            self.counts.provision.labels("warm" if lease.warm else "cold").observe(lease.ready_at - lease.created)
+        if kind == "gone" and lease.ended_by == "expired":
+            self.counts.overdue.observe(max(0.0, -self.clock.left(lease.expires)))
+        self._log.info(kind, lease=lease.id, user=lease.user, scenario=lease.scenario, phase=lease.phase, told=message)
+        self.events.publish(self.desk.event(kind, lease, message))
+
+    def _is_making(self) -> bool:
+        return any(lease.phase in (Phase.requested, Phase.creating) for lease in self.engine.known.values())
+
+    async def _look(self) -> None:
+        """Keeps health and gauges current, so that asking for them costs nothing."""
+        while True:
+            try:
+                await self.store.ping()
+                failing = await self.store.failing()
+                self.counts.dead.set(len([lease for lease in failing if lease.failed and lease.failed.dead]))
+                self._mongo_error = None
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is shown as the state of MongoDB
+                self._mongo_error = str(error)[:200] or type(error).__name__
+            self.counts.live.set(len(self.engine.known))
+            self.counts.strangers.set(len(self.reconciler.strangers))
+            for scenario, waiting in self.pool.sizes().items():
+                self.counts.waiting.labels(scenario).set(waiting)
+            with suppress(Exception):
+                await self.redis.ping()
+                self.events.error = None
+            await asyncio.sleep(_look_seconds)
+
+    # ------------------------------------------------------------ health
+
+    def health(self) -> Health:
+        """MongoDB and Docker are needed; without Redis leases are as well as ever."""
+        return Health([
+            Check("mongodb", lambda: _unless(self._mongo_error)),
+            Check("docker", lambda: _unless(self.reconciler.error or ("" if self.watch.connected else "no events"))),
+            Check("redis", lambda: _unless(self.events.error or self.logs.redis_error), required=False),
+            Check("leases", lambda: f"{len(self.engine.known)} of {self.settings.max_containers}", required=False),
+        ])  # fmt: skip
+
+    def callers(self) -> Callers:
+        """Who may ask, as the settings say."""
+        settings = self.settings
+        named = [settings.public_url, *parts(settings.origins)]
+        served = Origins(settings.public_url, frozenset(twin for one in named for twin in twins(one)))
+        if settings.lease_access != "pass":
+            return Callers(settings, self.users, served)
+        assert settings.chain_id is not None
+        assert settings.access_session_key is not None
+        key, chain = settings.access_session_key.get_secret_value(), settings.chain_id
+        endpoint = Quorum([Endpoint(url, chain) for url in parts(settings.rpc_urls)], settings.quorum)
+        holders = Holders(
+            endpoint, KeyRegistry(endpoint, settings.key_registry), History(endpoint, settings.key_registry)
+        )
+        sessions = Sessions(key, f"{chain}|{settings.key_registry}", settings.session_seconds)
+        return Callers(settings, self.users, served, sessions, holders)
+
+
+def _unless(error: str | None) -> str | None:
+    if error:
+        raise LeaseError(error)
+    return None
+
+
+def serve_leases(settings: ManagerSettings) -> None:
+    """Run until SIGTERM or SIGINT."""
+    asyncio.run(_serve(settings))
+
+
+async def _serve(settings: ManagerSettings) -> None:
+    log = logging.get_logger("service")
+    manager = Manager(settings, metrics.registry())
+    listener = serve.listen(settings.port)
+    app = build(manager.desk, manager.callers(), manager.health(), manager.registry)
+    starting = asyncio.create_task(manager.start())
+    log.info("lease manager is serving", port=settings.port, stack=settings.stack, access=settings.lease_access)
+    try:
+        await serve.serve(app, [listener], websockets=True)
+    finally:
+        starting.cancel()
+        with suppress(asyncio.CancelledError):
+            await starting
+        await manager.stop()
+        log.info("lease manager has stopped")

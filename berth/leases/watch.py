@@ -1,0 +1,65 @@
+"""Docker's events: what happens to containers is noticed when it happens, and a gap in them too."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from berth.kit.logging import get_logger
+from berth.leases.advance import Advance
+from berth.leases.dock import Dock
+from berth.leases.engine import Engine
+from berth.leases.errors import LeaseError
+from berth.leases.model import Phase
+from berth.leases.names import lease_label, role_label
+from berth.leases.reconcile import Reconciler
+
+_settled: Final = frozenset({Phase.ready, Phase.paused})
+_retry_seconds: Final = 0.5
+
+
+class Watch:
+    """One stream; whatever ends it, everything is looked at again."""
+
+    def __init__(self, engine: Engine, dock: Dock, reconciler: Reconciler, advance: Advance) -> None:
+        self._engine, self._dock, self._reconciler, self._advance = engine, dock, reconciler, advance
+        self._log = get_logger("watch")
+        self.connected = False
+
+    async def run(self) -> None:
+        """For ever."""
+        filters = {**self._engine.names.owned(), "type": ["container"]}
+        while True:
+            try:
+                async for event in self._dock.events(filters):
+                    if event:
+                        self._see(event)
+                    else:
+                        self.connected = True
+                        self._reconciler.ask()
+            except LeaseError as error:
+                if self.connected:
+                    self._log.warning("Docker is out of sight", reason=str(error))
+                    self._advance.outage_from = self._engine.clock.wall()
+                self.connected = False
+                self._reconciler.error = str(error)
+            await asyncio.sleep(_retry_seconds)
+
+    def _see(self, event: dict[str, Any]) -> None:
+        action = str(event.get("Action", ""))
+        attributes = event["Actor"]["Attributes"]
+        lease = self._engine.known.get(attributes.get(lease_label, ""))
+        if lease is None or lease.phase not in _settled or self._engine.is_busy(lease.id):
+            return  # its worker looks by itself
+        role = attributes.get(role_label, "main")
+        if action == "die":
+            told = f"{role} ended with exit code {attributes.get('exitCode', '?')}"
+            self._engine.tell("stopped", lease, told)
+        elif action == "oom":
+            self._engine.tell("stopped", lease, f"{role} used more memory than it may")
+        elif action.startswith("health_status"):
+            self._engine.tell("health", lease, f"{role} is {action.partition(': ')[2]}")
+        elif action == "start" and lease.phase is Phase.ready:
+            self._engine.tell("restarted", lease, f"{role} was started again")
+        elif action in ("destroy", "pause", "unpause"):
+            self._engine.kick(lease.id)

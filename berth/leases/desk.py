@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from berth.kit.logging import get_logger
 from berth.leases import tickets, views
+from berth.leases.admission import Admission, Asked
 from berth.leases.api.models import (
     ContainerInfo,
     ContainerPage,
@@ -24,7 +22,7 @@ from berth.leases.api.models import (
 )
 from berth.leases.clock import Clock
 from berth.leases.engine import Engine
-from berth.leases.errors import Refused, Temporary, not_found
+from berth.leases.errors import Refused, not_found
 from berth.leases.events import Events
 from berth.leases.logs import Logs
 from berth.leases.model import (
@@ -33,41 +31,21 @@ from berth.leases.model import (
     Phase,
     alive,
     extended,
-    new_id,
-    new_name,
     paused,
     resumed,
 )
 from berth.leases.observe import Observer
 from berth.leases.pool import Pool
 from berth.leases.reconcile import Reconciler
-from berth.leases.scenario import Exposure, Scenario
+from berth.leases.scenario import Scenario
 from berth.leases.settings import ManagerSettings
-from berth.leases.store import Full, Taken, Vanished
+from berth.leases.store import Vanished
 from berth.leases.users import Users
 
 if TYPE_CHECKING:
     from berth.leases.api.callers import Caller
 
 _act_seconds: Final = 10.0  # for a pause or resume to be done
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A lease to be: ``seconds`` None for the longest life."""
-
-    scenario: str
-    seconds: float | None
-    tokens: int | None
-    exposure: Exposure | None
-    token: str | None = None
-
-    @property
-    def fingerprint(self) -> str:
-        """The same for the same request."""
-        return sha256(
-            json.dumps([self.scenario, self.seconds, self.tokens, self.exposure, self.token]).encode()
-        ).hexdigest()[:32]
 
 
 class Desk:
@@ -81,7 +59,7 @@ class Desk:
         self._engine, self._users, self._pool, self._observer = engine, users, pool, observer
         self._events, self._reconciler, self._clock = events, reconciler, clock
         self._log = get_logger("desk")
-        self.draining = False
+        self._admission = Admission(settings, engine, pool, clock)
 
     # ------------------------------------------------------------ users and scenarios
 
@@ -130,122 +108,15 @@ class Desk:
 
     # ------------------------------------------------------------ asking for one
 
-    async def provide(self, who: Caller, asked: Asked, key: str | None, wait: float) -> tuple[ContainerInfo, bool]:
-        """A lease, and whether it is new: with a key that was used, it is the one that it made."""
-        made, new = await self._admit(who, asked, key, sole=False)
+    async def provide(
+        self, who: Caller, asked: Asked, key: str | None, wait: float, sole: bool = False
+    ) -> tuple[ContainerInfo, bool]:
+        """A lease, and whether it is new: with a key that was used, it is the one that it made.
+
+        ``sole``: as the one container of the user; what is there already, if it is the same, else refused.
+        """
+        made, new = await self._admission.admit(who, asked, key, sole)
         return await self._shown_when_ready(made, wait), new
-
-    async def provide_user(self, who: Caller, asked: Asked, key: str | None, wait: float) -> tuple[ContainerInfo, bool]:
-        """The one container of a user: what is there already if it is the same, else refused."""
-        made, new = await self._admit(who, asked, key, sole=True)
-        return await self._shown_when_ready(made, wait), new
-
-    async def _admit(self, who: Caller, asked: Asked, key: str | None, sole: bool) -> tuple[Lease, bool]:
-        fingerprint = asked.fingerprint
-        if key is not None and (before := await self._engine.store.of_key(who.username, key)) is not None:
-            return _same(before, fingerprint, key), False
-        scenario, seconds = self._checked(asked)
-        for _ in range(20):
-            member = self._pool.take(asked.scenario)
-            lease = self._new(who, asked, scenario, seconds, key, sole, member)
-            try:
-                placed = await self._engine.admit(lease, self._subnets(scenario))
-            except BaseException as error:
-                if member is not None and not (isinstance(error, Taken) and error.what == "_id"):
-                    self._pool.give_back(asked.scenario, member)
-                if isinstance(error, Full):
-                    raise await self._full(who, error) from error
-                if not isinstance(error, Taken):
-                    raise
-                if found := await self._other(who, error.what, key, fingerprint):
-                    return found, False
-                if member is not None and error.what == "_id":
-                    self._pool.taken(member)
-            else:
-                if member is not None:
-                    self._pool.taken(member)
-                self._engine.tell("requested", placed, "was asked for")
-                self._engine.kick(placed.id)
-                return placed, True
-        raise Temporary("no free name was found: try again")
-
-    async def _other(self, who: Caller, what: str, key: str | None, fingerprint: str) -> Lease | None:
-        """The lease that had it first, where that is an answer."""
-        if what == "key" and key is not None:
-            found = await self._engine.store.of_key(who.username, key)
-            return _same(found, fingerprint, key) if found else None
-        if what == "sole":
-            found = await self._engine.store.sole(who.username)
-            if found is not None and (found.phase not in alive or found.fingerprint != fingerprint):
-                ending = "which is ending" if found.phase not in alive else "made differently: delete it first"
-                raise Refused(409, "exists", f"{who.username} has a container, {ending}", lease=found.id)
-            return found
-        return None
-
-    def _new(
-        self, who: Caller, asked: Asked, scenario: Scenario, seconds: float, key: str | None, sole: bool,
-        member: str | None,
-    ) -> Lease:  # fmt: skip
-        now = self._clock.wall()
-        return Lease(
-            id=member or new_id(now),
-            name=new_name(who.username if sole else asked.scenario),
-            user=who.username,
-            scenario=asked.scenario,
-            created=now,
-            lifetime=seconds,
-            expires=self._clock.deadline(now + seconds),
-            hard=now + 2 * self.settings.longest,
-            # What waits already is made: all that is left is to claim it.
-            phase=Phase.creating if member else Phase.requested,
-            exposure=asked.exposure or scenario.exposure,
-            holder_of=asked.token,
-            tokens=asked.tokens,
-            warm=member is not None,
-            sole=who.username if sole else None,
-            key=key,
-            fingerprint=asked.fingerprint,
-            wallet=who.wallet,
-            images={role: template.image for role, template in scenario.containers.items()},
-        )
-
-    def _checked(self, asked: Asked) -> tuple[Scenario, float]:
-        settings = self.settings
-        if self.draining:
-            raise Refused(503, "draining", "no new leases at the moment: the operator is at work", retry_after=60)
-        scenario = settings.catalogue.scenarios.get(asked.scenario)
-        if scenario is None:
-            names = ", ".join(settings.catalogue.scenarios)
-            raise Refused(422, "scenario-unknown", f"there is no {asked.scenario!r}: there are {names}")
-        most = min(settings.max_duration_minutes, scenario.max_minutes or 10**9) * 60
-        seconds = min(most, settings.container_lifetime_hours * 3600) if asked.seconds is None else asked.seconds
-        least = settings.min_duration_minutes * 60
-        if not least <= seconds <= most:
-            raise Refused(
-                422,
-                "duration-out-of-range",
-                f"{views.span(seconds)} is out of range: {views.span(least)} to {views.span(most)}",
-                leastMinutes=least / 60,
-                mostMinutes=most / 60,
-            )
-        if (asked.exposure or scenario.exposure) == "vpn" and asked.token is None:
-            raise Refused(
-                422,
-                "exposure-unavailable",
-                "a lease that only the tunnel reaches needs the pass that owns it: say pass",
-            )
-        return scenario, seconds
-
-    def _subnets(self, scenario: Scenario) -> int:
-        return self.settings.catalogue.subnets.count if scenario.joined else 0
-
-    async def _full(self, who: Caller, full: Full) -> Refused:
-        first = await self._engine.store.next_end(who.username if full.user else None)
-        wait = max(1.0, self._clock.left(first.expires)) if first else 5.0
-        most = self.settings.max_per_user if full.user else self.settings.max_containers
-        whose = "you have" if full.user else "the stack has"
-        told = f"{whose} {most} leases, which is the most: the first ends in {views.span(wait)}"
-        return Refused(429, "user-quota-full" if full.user else "quota-full", told, retry_after=wait)
 
     async def _shown_when_ready(self, lease: Lease, wait: float) -> ContainerInfo:
         starting = (Phase.requested, Phase.creating)
@@ -407,7 +278,7 @@ class Desk:
     async def overview(self) -> Overview:
         """How many of what, and what is wrong."""
         return Overview(
-            draining=self.draining,
+            draining=self._admission.draining,
             phases=await self._engine.store.phases(),
             leases=await self._engine.store.count(),
             most_leases=self.settings.max_containers,
@@ -437,7 +308,7 @@ class Desk:
 
     async def drain(self, drain: bool, end: bool) -> Overview:
         """No new leases, or again; ``end``: the running ones end as well."""
-        self.draining = drain
+        self._admission.draining = drain
         self._pool.draining = drain
         self._log.warning("draining" if drain else "taking leases again", ending=end)
         if drain:
@@ -446,11 +317,3 @@ class Desk:
             for lease in await self._engine.store.all_live():
                 await self._engine.end(lease.id, "drained")
         return await self.overview()
-
-
-def _same(lease: Lease, fingerprint: str, key: str) -> Lease:
-    if lease.fingerprint != fingerprint:
-        raise Refused(
-            422, "idempotency-mismatch", f"the key {key!r} was used for another request: take a new one", lease=lease.id
-        )
-    return lease

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, FastAPI, Query, Response
 
+from berth.leases.admission import Asked
 from berth.leases.api.callers import Caller, Callers
 from berth.leases.api.models import (
     ContainerInfo,
@@ -18,7 +19,7 @@ from berth.leases.api.models import (
     Username,
 )
 from berth.leases.api.params import Cursor, Idempotency, LeaseId, Limit, Wait
-from berth.leases.desk import Asked, Desk
+from berth.leases.desk import Desk
 
 
 def lease_routes(app: FastAPI, desk: Desk, callers: Callers) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from fastapi import Depends, FastAPI, Response
 
+from berth.leases.admission import Asked
 from berth.leases.api.callers import Caller, Callers
 from berth.leases.api.models import ContainerInfo, Me, ProblemDocument, UserBody, UserContainerBody, UserMade, Username
 from berth.leases.api.params import Idempotency, Wait
-from berth.leases.desk import Asked, Desk
+from berth.leases.desk import Desk
 from berth.leases.errors import Refused
 
 
@@ -45,7 +46,7 @@ def user_routes(app: FastAPI, desk: Desk, callers: Callers) -> None:
             exposure=body.exposure,
             token=body.pass_,
         )
-        made, new = await desk.provide_user(owner, asked, key, wait)
+        made, new = await desk.provide(owner, asked, key, wait, sole=True)
         if not new:
             response.status_code = 200
         return made

@@ -51,8 +51,8 @@ describe("the lease client", () => {
   });
 
   it("puts a token into the protocols of a WebSocket, never into its address", () => {
-    expect(api.as(alice).logs("x", "5-0-1")).toEqual({ url: "ws://localhost/ws/logs/x?after=5-0-1", protocols: ["berth", "bearer.secret"] });
-    expect(api.as({ access: "open", username: "bob" }).logs("x", null)).toEqual({ url: "ws://localhost/ws/logs/x?username=bob", protocols: ["berth"] });
+    expect(api.as(alice).logs("x", "main", "5-0-1")).toEqual({ url: "ws://localhost/ws/logs/x?role=main&after=5-0-1", protocols: ["berth", "bearer.secret"] });
+    expect(api.as({ access: "open", username: "bob" }).logs("x", "db", null)).toEqual({ url: "ws://localhost/ws/logs/x?role=db&username=bob", protocols: ["berth"] });
   });
 
   it("passes events on that it understands, and goes on after the last", async () => {

@@ -15,6 +15,8 @@ export interface Asked {
   durationMinutes: number;
   exposure: Exposure;
   initialTokens?: number;
+  /** With `vpn`: the token id of the pass through whose tunnel it is reached. */
+  pass?: string;
 }
 
 /** Of the list: `everyone` for operators, `ended` with those that ended lately. */
@@ -47,8 +49,8 @@ export interface LeaseClient {
   session(id: string): Promise<Opened>;
   /** Calls `tell` with what happens until it ends; `begun` once it runs.  `after` is the id of the last event seen. */
   events(wanted: Wanted, after: string | null, tell: (event: LeaseEvent, id: string) => void, begun: () => void, signal: AbortSignal): Promise<void>;
-  /** Where the log of a lease is followed, from after a cursor on. */
-  logs(id: string, after: string | null): { url: string; protocols: string[] };
+  /** Where the log of a lease's container is followed, from after a cursor on. */
+  logs(id: string, role: string, after: string | null): { url: string; protocols: string[] };
   overview(signal?: AbortSignal): Promise<Overview>;
   deadLetters(signal?: AbortSignal): Promise<LeasePage>;
   retry(id: string): Promise<Lease>;
@@ -113,7 +115,7 @@ function createLeaseClient(caller: Caller, base: string): LeaseClient {
         if (event.success) tell(event.data, id);
       });
     },
-    logs: (id, after) => logsAt(caller, id, after),
+    logs: (id, role, after) => logsAt(caller, id, role, after),
     overview: (signal) => ask(`${base}/leases/overview`, schemas.overview, call({ signal })),
     deadLetters: (signal) => ask(`${base}/leases/dead-letters`, schemas.page, call({ signal })),
     retry: (id) => ask(`${base}/leases/${encodeURIComponent(id)}/retry`, schemas.container, call({ method: "POST" })),
@@ -128,9 +130,10 @@ function headersOf(caller: Caller): Record<string, string> {
 }
 
 /** A browser cannot send headers with a WebSocket: a token goes as an offered protocol, a name in the query. */
-function logsAt(caller: Caller, id: string, after: string | null): { url: string; protocols: string[] } {
+function logsAt(caller: Caller, id: string, role: string, after: string | null): { url: string; protocols: string[] } {
   const url = new URL(`/ws/logs/${encodeURIComponent(id)}`, location.href);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  url.searchParams.set("role", role);
   if (after) url.searchParams.set("after", after);
   if (caller.access === "open") url.searchParams.set("username", caller.username);
   return { url: url.href, protocols: caller.access === "token" ? ["berth", `bearer.${caller.token}`] : ["berth"] };

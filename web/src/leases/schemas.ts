@@ -54,6 +54,8 @@ export const container = z.object({
   imageType: z.string(),
   scenarioType: z.string(),
   exposure,
+  /** With `vpn`: through whose tunnel it is reached. */
+  pass: z.string().nullish(),
   status,
   phase: word,
   createdAt: moment,
@@ -62,6 +64,8 @@ export const container = z.object({
   hardLimitAt: moment,
   endedAt: moment.nullish(),
   remainingSeconds: z.number(),
+  /** By how much it could be extended now; not told by older managers. */
+  extendableSeconds: count.nullish(),
   paused: z.boolean(),
   health,
   why: z.string(),
@@ -118,6 +122,9 @@ export const logLine = z.object({
   cursor: z.string().min(1),
   lost: count.nullish(),
 });
+
+/** Why a log is not shown: the last thing that is said. */
+export const logRefused = z.object({ type: z.literal("error"), status: z.number(), reason: z.string().optional(), title: z.string().optional(), detail: z.string().optional() });
 
 export const overview = z.object({
   draining: z.boolean(),

@@ -202,7 +202,7 @@ class FakeClient implements LeaseClient {
       signal.addEventListener("abort", () => own.end(new Error("aborted")));
     }).finally(() => this.#of.streams.splice(0));
   };
-  logs = (id: string, after: string | null) => ({ url: `ws://localhost/ws/logs/${id}${after ? `?after=${after}` : ""}`, protocols: ["berth"] });
+  logs = (id: string, role: string, after: string | null) => ({ url: `ws://localhost/ws/logs/${id}/${role}${after ? `?after=${after}` : ""}`, protocols: ["berth"] });
   overview = async (): Promise<Overview> =>
     this.#ask("overview", null, () => {
       if (!this.#of.isAdmin(this.caller)) throw refusal(403, "not-admin");
@@ -248,6 +248,12 @@ export class FakeSocket extends EventTarget {
 
   say(...lines: LogLine[]): void {
     for (const line of lines) this.dispatchEvent(new MessageEvent("message", { data: wire(line) }));
+  }
+
+  /** What the manager says before it closes. */
+  refuse(status: number, reason: string): void {
+    this.dispatchEvent(new MessageEvent("message", { data: JSON.stringify({ type: "error", status, reason, detail: "because" }) }));
+    this.drop();
   }
 
   /** The connection breaks. */

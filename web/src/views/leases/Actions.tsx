@@ -6,7 +6,6 @@ import { Confirm } from "../../parts/Confirm";
 import { Field } from "../../parts/Field";
 import { TroubleNotice } from "../../parts/Notice";
 import { span } from "../../parts/time";
-import { countdown } from "./ExpiryTimer";
 import { isEnding, isOver } from "./known";
 
 interface Props {
@@ -122,6 +121,7 @@ function Open({ lease, client, failed }: Props): ReactNode {
 
 /** Minutes that a lease can have more. */
 export function roomFor(lease: Lease, now = Date.now() / 1000): number {
+  if (lease.extendableSeconds != null) return Math.floor(lease.extendableSeconds / 60);
   const until = lease.paused ? now + lease.remainingSeconds : lease.expiresAt;
   return Math.max(0, Math.floor((lease.hardLimitAt - until) / 60));
 }
@@ -176,7 +176,7 @@ export function Extend({ lease, client, onChanged, failed }: Props): ReactNode {
   }
   return (
     <form className="confirm" aria-label={`Extend ${lease.name}`} onSubmit={(event) => void extend(event)} noValidate>
-      <Field label="How many minutes more?" wrong={wrong} hint={`Up to ${room} (${countdown(room * 60)}): no lease lives for longer than ${span(lease.hardLimitAt - lease.createdAt)}.`}>
+      <Field label="How many minutes more?" wrong={wrong} hint={`Up to ${room} (${span(room * 60)}).`}>
         {(field) => <input {...field} ref={input} type="number" inputMode="numeric" min={1} max={room} step={1} value={minutes} onChange={(event) => setMinutes(event.target.value)} />}
       </Field>
       {trouble ? <TroubleNotice trouble={trouble} /> : null}

@@ -51,7 +51,8 @@ export function EndWarning({ lease, ahead, children }: { lease: Lease; ahead: nu
       {near ? (
         <div className="notice warn ending">
           <p>
-            <strong>{over ? "It stops now." : `It stops in ${countdown(left)}, at ${clock(lease.expiresAt)}.`}</strong> {lease.why}
+            <strong>{over ? "It stops now: its time is over." : `It stops in ${countdown(left)}, at ${clock(lease.expiresAt)}: its time is over then.`}</strong> All that is in it
+            goes.
           </p>
           {children}
         </div>

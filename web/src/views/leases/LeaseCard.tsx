@@ -2,7 +2,7 @@ import { type ReactNode, useId, useState } from "react";
 import type { LeaseClient } from "../../leases/client";
 import type { Lease } from "../../leases/schemas";
 import { Pill, type Tone } from "../../parts/Pill";
-import { ago, bytes, span } from "../../parts/time";
+import { ago, bytes, short, span } from "../../parts/time";
 import { Actions, Extend } from "./Actions";
 import { EndWarning, ExpiryTimer } from "./ExpiryTimer";
 import { LogViewer } from "./LogViewer";
@@ -50,7 +50,7 @@ export function LeaseCard({ lease, client, ahead, named = false, onChanged, fail
           </div>
         </EndWarning>
       )}
-      {lease.why && !nearEnd(lease) ? <p className="quiet why">{lease.why}</p> : null}
+      {isPlain(lease) ? null : <p className="quiet why">{lease.why}</p>}
       <FailureNote lease={lease} />
       {isOver(lease) ? null : <Facts lease={lease} ahead={ahead} named={named} />}
       <div className="row">
@@ -60,14 +60,14 @@ export function LeaseCard({ lease, client, ahead, named = false, onChanged, fail
           <span className="hidden"> of {lease.name}</span>
         </button>
       </div>
-      <div id={logId}>{logs ? <LogViewer key={lease.id} client={client} id={lease.id} name={lease.name} /> : null}</div>
+      <div id={logId}>{logs ? <LogViewer client={client} lease={lease} /> : null}</div>
     </li>
   );
 }
 
-/** The warning says why, then. */
-function nearEnd(lease: Lease): boolean {
-  return lease.warned && !lease.paused && !isEnding(lease) && !isOver(lease);
+/** It runs until its time is over: the countdown says so, and better. */
+function isPlain(lease: Lease): boolean {
+  return lease.phase === "ready" && lease.status === "running";
 }
 
 function FailureNote({ lease: { failure } }: { lease: Lease }): ReactNode {
@@ -90,7 +90,7 @@ function Facts({ lease, ahead, named }: { lease: Lease; ahead: number; named: bo
     ["Memory", used ? `${bytes(used.memoryBytes)} of ${bytes(used.memoryLimitBytes)}` : "–"],
     ["Received, sent", used ? `${bytes(used.networkRxBytes)}, ${bytes(used.networkTxBytes)}` : "–"],
     ["Address", <code key="host">{lease.hostname}</code>],
-    ["Reached", lease.exposure === "vpn" ? "through the tunnel only" : "through the gateway"],
+    ["Reached", lease.exposure === "vpn" ? `through the tunnel of pass ${short(lease.pass ?? "?", 8)} only` : "through the gateway"],
   ];
   if (named) facts.unshift(["Of", lease.username]);
   if (lease.initialTokens != null) facts.push(["Initial tokens", lease.initialTokens]);
@@ -142,7 +142,7 @@ export function EndedRow({ lease, client, now }: { lease: Lease; client: LeaseCl
         {logs ? "Close the log" : "Log"}
         <span className="hidden"> of {lease.name}</span>
       </button>
-      {logs ? <LogViewer client={client} id={lease.id} name={lease.name} /> : null}
+      {logs ? <LogViewer client={client} lease={lease} /> : null}
     </li>
   );
 }

@@ -1,7 +1,7 @@
 import { fireEvent, screen, waitFor, within } from "@testing-library/react";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { type Scene, open, refusal, scene } from "../../testing/fakes";
-import { ACCOUNT } from "../../testing/given";
+import { ACCOUNT, pass } from "../../testing/given";
 import { FakeSocket, lease, logLine } from "../../testing/leases";
 
 beforeEach(() => FakeSocket.install());
@@ -103,6 +103,16 @@ describe("the form", () => {
     expect(said).toContain("All places are taken. All 100 places are taken until 14:05.");
   });
 
+  it("needs to know the pass of a lease that the tunnel alone reaches", async () => {
+    const on = holding();
+    await on.user.click(await screen.findByRole("radio", { name: /Through the tunnel only/ }));
+    const input = screen.getByRole("textbox", { name: "Which pass?" });
+    await on.user.click(await submit());
+    expect(document.activeElement).toBe(input);
+    await on.user.type(input, "42{Enter}");
+    await waitFor(() => expect(on.leases.asked.find((one) => one.call === "provision")?.with).toMatchObject({ asked: { exposure: "vpn", pass: "42" } }));
+  });
+
   it("takes a change of name for another caller", async () => {
     const on = holding(lease("hers", { username: "alice" }));
     await on.user.click(await screen.findByRole("button", { name: "Use another name" }));
@@ -128,9 +138,9 @@ describe("a lease", () => {
   });
 
   it("says why and when it stops before it does, and can be extended there and then", async () => {
-    const on = holding(lease("fox", { remainingSeconds: 50, warned: true, why: "Its 5 minutes are over then." }));
+    const on = holding(lease("fox", { remainingSeconds: 50, warned: true, why: "not shown" }));
     const row = await card("fox");
-    expect(row.textContent).toMatch(/It stops in \d+ s, at .*Its 5 minutes are over then\./);
+    expect(row.textContent).toMatch(/It stops in \d+ s, at .*its time is over then\./);
     expect(within(row).getByText("fox stops in less than 1 min.")).toBeTruthy();
     const [first] = within(row).getAllByRole("button", { name: "Extend fox" });
     if (first) await on.user.click(first);
@@ -277,11 +287,14 @@ describe("with passes", () => {
   it("asks to sign in, and offers the tunnel", async () => {
     const on = scene();
     on.leases.access = "pass";
+    on.server.held = [pass("7"), pass("8", { registered: true })];
     open(on, "/leases");
     await on.user.click(await screen.findByRole("button", { name: "Fake wallet" }));
     await on.user.click(await screen.findByRole("radio", { name: /Through the tunnel only/ }));
+    await waitFor(() => expect(screen.getByRole("combobox", { name: "Which pass?" })).toHaveProperty("value", "8"));
+    await on.user.selectOptions(screen.getByRole("combobox", { name: "Which pass?" }), "7");
     await on.user.click(await submit());
-    await waitFor(() => expect(on.leases.asked.find((one) => one.call === "provision")).toMatchObject({ by: { access: "pass" }, with: { asked: { exposure: "vpn" } } }));
+    await waitFor(() => expect(on.leases.asked.find((one) => one.call === "provision")).toMatchObject({ by: { access: "pass" }, with: { asked: { exposure: "vpn", pass: "7" } } }));
   });
 
   it("signs out where the session is over", async () => {

@@ -79,7 +79,7 @@ function Desk({ offered, tools, client }: { offered: Scenarios; tools: CallerToo
         </p>
       ) : null}
       <ErrorBoundary scope="provision">
-        <ProvisionForm client={client} scenarios={offered.scenarios} tunnelled={offered.access === "pass"} me={me.data} onMade={containers.put} failed={failed} />
+        <ProvisionForm client={client} scenarios={offered.scenarios} me={me.data} onMade={containers.put} failed={failed} />
       </ErrorBoundary>
       <ErrorBoundary scope="leases">
         <ContainerList containers={containers} client={client} said={said} failed={failed} />

@@ -1,6 +1,6 @@
 import { type ReactNode, memo, useLayoutEffect, useRef, useState } from "react";
 import type { LeaseClient } from "../../leases/client";
-import type { LogLine } from "../../leases/schemas";
+import type { Lease, LogLine } from "../../leases/schemas";
 import { CopyButton } from "../../parts/Copy";
 import { TroubleNotice } from "../../parts/Notice";
 import { Pill, type Tone } from "../../parts/Pill";
@@ -16,14 +16,38 @@ function stateOf({ state, ended, trouble }: Logs): [Tone, string] {
   return state === "connecting" ? ["plain", "Connecting"] : ["warn", "Connection lost, trying again"];
 }
 
-/** What a lease writes, as it writes it. */
-export function LogViewer({ client, id, name }: { client: LeaseClient; id: string; name: string }): ReactNode {
-  const logs = useLogs(client, id);
+interface Props {
+  client: LeaseClient;
+  lease: Lease;
+}
+
+/** What a lease writes, as it writes it; of several containers, one after the other's button. */
+export function LogViewer({ client, lease }: Props): ReactNode {
+  const roles = lease.containers.map((one) => one.role);
+  const [picked, setPicked] = useState<string | null>(null);
+  const role = picked ?? (roles.includes("main") ? "main" : (roles[0] ?? "main"));
+  return (
+    <section className="logs" aria-label={`Log of ${lease.name}`}>
+      {roles.length > 1 ? (
+        <div className="row" role="group" aria-label="Container">
+          {roles.map((one) => (
+            <button key={one} type="button" className="small" aria-pressed={one === role} onClick={() => setPicked(one)}>
+              {one}
+            </button>
+          ))}
+        </div>
+      ) : null}
+      <Follower key={`${lease.id} ${role}`} client={client} id={lease.id} name={lease.name} role={role} />
+    </section>
+  );
+}
+
+function Follower({ client, id, name, role }: { client: LeaseClient; id: string; name: string; role: string }): ReactNode {
+  const logs = useLogs(client, id, role);
   const [follow, setFollow] = useState(true);
   const view = useRef<HTMLDivElement>(null);
   const [tone, state] = stateOf(logs);
   const { lines } = logs;
-  const several = new Set(lines.map((line) => line.role)).size > 1;
 
   useLayoutEffect(() => {
     if (follow && view.current) view.current.scrollTop = view.current.scrollHeight;
@@ -34,7 +58,7 @@ export function LogViewer({ client, id, name }: { client: LeaseClient; id: strin
   };
 
   return (
-    <section className="logs" aria-label={`Log of ${name}`}>
+    <>
       <div className="row">
         <span role="status">
           <Pill tone={tone}>{state}</Pill>
@@ -42,7 +66,7 @@ export function LogViewer({ client, id, name }: { client: LeaseClient; id: strin
         <button type="button" className="small" aria-pressed={follow} onClick={() => setFollow(!follow)}>
           Follow
         </button>
-        <CopyButton text={() => asText(lines, several)}>Copy</CopyButton>
+        <CopyButton text={() => asText(lines)}>Copy</CopyButton>
         <button type="button" className="small" disabled={lines.length === 0} onClick={logs.clear}>
           Clear
         </button>
@@ -54,14 +78,14 @@ export function LogViewer({ client, id, name }: { client: LeaseClient; id: strin
         {logs.dropped > 0 ? <p className="quiet">{logs.dropped} older lines made room: the command line has them all.</p> : null}
         {lines.length === 0 ? <p className="quiet">{logs.ended ? "It wrote nothing." : "Nothing was written yet."}</p> : null}
         {lines.map((line) => (
-          <Line key={`${line.cursor} ${line.type}`} line={line} several={several} />
+          <Line key={`${line.cursor} ${line.type}`} line={line} />
         ))}
       </div>
-    </section>
+    </>
   );
 }
 
-const Line = memo(function Line({ line, several }: { line: LogLine; several: boolean }): ReactNode {
+const Line = memo(function Line({ line }: { line: LogLine }): ReactNode {
   if (line.type !== "line") {
     return (
       <p className={`mark ${line.type}`} role={line.type === "gap" ? "note" : undefined}>
@@ -73,7 +97,7 @@ const Line = memo(function Line({ line, several }: { line: LogLine; several: boo
   const loud = line.level === "error" || line.stream === "stderr";
   return (
     <p className={loud ? "loud" : line.stream === "berth" ? "ours" : undefined}>
-      <time dateTime={new Date(line.timestamp * 1000).toISOString()}>{time(line.timestamp)}</time> {several ? <b>{line.role} </b> : null}
+      <time dateTime={new Date(line.timestamp * 1000).toISOString()}>{time(line.timestamp)}</time>{" "}
       {loud ? <span className="hidden">error: </span> : null}
       {line.message}
     </p>
@@ -85,11 +109,11 @@ function time(seconds: number): string {
   return new Date(seconds * 1000).toLocaleTimeString([], { hour12: false });
 }
 
-function asText(lines: readonly LogLine[], several: boolean): string {
+function asText(lines: readonly LogLine[]): string {
   return lines
-    .map(({ type, timestamp, role, level, message, lost }) => {
+    .map(({ type, timestamp, level, message, lost }) => {
       const said = type === "gap" ? `[gap: ${lost ?? "some"} lines are gone] ${message}` : type === "end" ? `[end] ${message}` : message;
-      return [new Date(timestamp * 1000).toISOString(), ...(several ? [role] : []), level, said].join(" ");
+      return `${new Date(timestamp * 1000).toISOString()} ${level} ${said}`;
     })
     .join("\n");
 }

@@ -4,13 +4,12 @@ import type { Asked, LeaseClient } from "../../leases/client";
 import type { Exposure, Lease, Me, Scenario } from "../../leases/schemas";
 import { Field } from "../../parts/Field";
 import { Note, TroubleNotice } from "../../parts/Notice";
-import { bytes, span } from "../../parts/time";
+import { span } from "../../parts/time";
+import { ExposureChoice, PassField, ScenarioChoice } from "./choices";
 
 interface Props {
   client: LeaseClient;
   scenarios: readonly Scenario[];
-  /** Whether there is a pass, so that the tunnel knows whose lease it is. */
-  tunnelled: boolean;
   me: Me | null;
   onMade(lease: Lease): void;
   failed(error: unknown): void;
@@ -33,14 +32,20 @@ export function wrongTokens(text: string): string | null {
   return text.trim() === "" || (Number.isInteger(tokens) && tokens >= 0 && tokens <= MOST_TOKENS) ? null : "Enter a whole number from 0, or nothing.";
 }
 
-export function ProvisionForm({ client, scenarios, tunnelled, me, onMade, failed }: Props): ReactNode {
-  const first = scenarios.find((one) => one.default) ?? scenarios[0];
+type Wrong = { minutes?: string | null; tokens?: string | null; pass?: string | null };
+
+export function wrongPass(text: string): string | null {
+  return /^(0|[1-9]\d{0,77})$/.test(text.trim()) ? null : "Enter the number of your pass.";
+}
+
+export function ProvisionForm({ client, scenarios, me, onMade, failed }: Props): ReactNode {
   const [picked, setPicked] = useState<string | null>(null);
-  const scenario = scenarios.find((one) => one.name === picked) ?? first;
+  const scenario = scenarios.find((one) => one.name === picked) ?? scenarios.find((one) => one.default) ?? scenarios[0];
   const [minutes, setMinutes] = useState<string | null>(null);
   const [exposure, setExposure] = useState<Exposure | null>(null);
   const [tokens, setTokens] = useState("");
-  const [wrong, setWrong] = useState<{ minutes?: string | null; tokens?: string | null }>({});
+  const [pass, setPass] = useState("");
+  const [wrong, setWrong] = useState<Wrong>({});
   const [busy, setBusy] = useState(false);
   const [trouble, setTrouble] = useState<Trouble | null>(null);
   const [made, setMade] = useState<Lease | null>(null);
@@ -50,23 +55,26 @@ export function ProvisionForm({ client, scenarios, tunnelled, me, onMade, failed
 
   if (!scenario) return <p className="card empty">This stack has no scenario to lease. Ask whoever runs it.</p>;
   const usual = Math.min(Math.max(USUAL, scenario.minMinutes), scenario.maxMinutes);
+  const way = exposure ?? scenario.exposure;
   const time = minutes ?? String(usual);
 
   const provision = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     if (busy) return;
-    const found = { minutes: wrongMinutes(time, scenario), tokens: wrongTokens(tokens) };
+    const found: Wrong = { minutes: wrongMinutes(time, scenario), tokens: wrongTokens(tokens), pass: way === "vpn" ? wrongPass(pass) : null };
     setWrong(found);
     setTrouble(null);
     setMade(null);
-    if (found.minutes || found.tokens) {
-      form.current?.querySelector<HTMLElement>(`input[name="${found.minutes ? "minutes" : "tokens"}"]`)?.focus();
+    const first = (["minutes", "pass", "tokens"] as const).find((name) => found[name]);
+    if (first) {
+      form.current?.querySelector<HTMLElement>(`[name="${first}"]`)?.focus();
       return;
     }
     const asked: Asked = {
       imageType: scenario.name,
       durationMinutes: Number(time),
-      exposure: exposure ?? scenario.exposure,
+      exposure: way,
+      ...(way === "vpn" ? { pass: pass.trim() } : {}),
       ...(tokens.trim() ? { initialTokens: Number(tokens) } : {}),
     };
     const text = JSON.stringify(asked);
@@ -139,7 +147,8 @@ export function ProvisionForm({ client, scenarios, tunnelled, me, onMade, failed
             </span>
           )}
         </Field>
-        {tunnelled ? <ExposureChoice picked={exposure ?? scenario.exposure} onPick={setExposure} /> : null}
+        <ExposureChoice picked={way} onPick={setExposure} />
+        {way === "vpn" ? <PassField value={pass} wrong={wrong.pass ?? null} onPick={setPass} /> : null}
         <details className="more">
           <summary>More</summary>
           <Field label="Initial tokens" wrong={wrong.tokens ?? null} hint="For scenarios that ask for some; others pay no heed to it.">
@@ -159,50 +168,5 @@ export function ProvisionForm({ client, scenarios, tunnelled, me, onMade, failed
         ) : null}
       </form>
     </section>
-  );
-}
-
-function ScenarioChoice({ scenario, checked, onPick }: { scenario: Scenario; checked: boolean; onPick(): void }): ReactNode {
-  const several = scenario.containers.length > 1 ? `${scenario.containers.length} containers (${scenario.containers.join(", ")})` : "one container";
-  const limits = `${bytes(scenario.memoryMib * 1024 ** 2)} of memory, ${scenario.cpus} CPU`;
-  return (
-    <li>
-      <label className={`choice ${checked ? "picked" : ""}`}>
-        <input type="radio" name="scenario" value={scenario.name} checked={checked} onChange={onPick} />
-        <span>
-          <strong>{scenario.title || scenario.name}</strong>
-          {scenario.description ? <> {scenario.description}</> : null}{" "}
-          <span className="quiet">
-            {several}, {limits}
-            {scenario.pooled ? ", ready at once" : ""}
-          </span>
-        </span>
-      </label>
-    </li>
-  );
-}
-
-const exposures: readonly { way: Exposure; title: string; about: string }[] = [
-  { way: "public", title: "Through the gateway", about: "from anywhere, with a session that this page opens" },
-  { way: "vpn", title: "Through the tunnel only", about: "from a device of yours that is connected, and from nowhere else" },
-];
-
-function ExposureChoice({ picked, onPick }: { picked: Exposure; onPick(exposure: Exposure): void }): ReactNode {
-  return (
-    <fieldset>
-      <legend>How is it reached?</legend>
-      <ul className="choices">
-        {exposures.map(({ way, title, about }) => (
-          <li key={way}>
-            <label className={`choice ${picked === way ? "picked" : ""}`}>
-              <input type="radio" name="exposure" value={way} checked={picked === way} onChange={() => onPick(way)} />
-              <span>
-                <strong>{title}</strong>: <span className="quiet">{about}</span>
-              </span>
-            </label>
-          </li>
-        ))}
-      </ul>
-    </fieldset>
   );
 }

@@ -10,19 +10,19 @@ function follow() {
   const leases = new FakeLeases();
   leases.hold(lease("a"));
   const client = leases.as({ access: "open", username: "guest" });
-  return { leases, ...renderHook(() => useLogs(client, "id-a")) };
+  return { leases, ...renderHook(() => useLogs(client, "id-a", "main")) };
 }
 
 describe("useLogs", () => {
   it("goes on behind the last line after a break: none lost, none doubled", async () => {
     const { result } = follow();
-    expect(FakeSocket.last.url).toBe("ws://localhost/ws/logs/id-a");
+    expect(FakeSocket.last.url).toBe("ws://localhost/ws/logs/id-a/main");
     act(() => FakeSocket.last.open());
     act(() => FakeSocket.last.say(logLine(1), logLine(2)));
     await act(async () => FakeSocket.last.drop());
     expect(result.current.state).toBe("waiting");
     await waitFor(() => expect(FakeSocket.made).toHaveLength(2));
-    expect(FakeSocket.last.url).toBe("ws://localhost/ws/logs/id-a?after=2-0-0");
+    expect(FakeSocket.last.url).toBe("ws://localhost/ws/logs/id-a/main?after=2-0-0");
     act(() => FakeSocket.last.open());
     act(() => FakeSocket.last.say(logLine(3), logLine(9, { type: "gap", lost: 5 })));
     await waitFor(() => expect(result.current.lines.map((line) => line.cursor)).toEqual(["1-0-0", "2-0-0", "3-0-0", "9-0-0"]));
@@ -55,6 +55,21 @@ describe("useLogs", () => {
     await act(async () => FakeSocket.last.drop());
     await waitFor(() => expect(result.current.state).toBe("closed"));
     expect(result.current.trouble?.what).toBe("That lease is not there.");
+  });
+
+  it("takes the manager's word for a refusal", async () => {
+    const { result } = follow();
+    act(() => FakeSocket.last.open());
+    await act(async () => FakeSocket.last.refuse(401, "token-unknown"));
+    expect([result.current.state, result.current.trouble?.what]).toEqual(["closed", "Your API token does not count any more."]);
+  });
+
+  it("shows a gap once, though it comes again after a break", async () => {
+    const { result } = follow();
+    const gap = logLine(1, { type: "gap", lost: 5 });
+    act(() => FakeSocket.last.open());
+    act(() => FakeSocket.last.say(logLine(1), gap, gap, logLine(7)));
+    await waitFor(() => expect(result.current.lines.map((line) => line.type)).toEqual(["line", "gap", "line"]));
   });
 
   it("takes nonsense for no line", async () => {

@@ -1,8 +1,8 @@
 import { useCallback, useEffect, useRef, useState } from "react";
-import { Problem, type Trouble, toTrouble } from "../../api/problem";
+import { Problem, type Trouble, explain, toTrouble } from "../../api/problem";
 import { type SocketState, useWebSocket } from "../../hooks/useWebSocket";
 import { type LeaseClient, json } from "../../leases/client";
-import { type LogLine, logLine } from "../../leases/schemas";
+import { type LogLine, logLine, logRefused } from "../../leases/schemas";
 
 /** Lines that are kept; older ones make room. */
 export const KEPT = 2_000;
@@ -28,13 +28,17 @@ interface Shown {
 
 const nothing: Shown = { lines: [], dropped: 0 };
 
-/** The log of a lease, followed; after a break it goes on behind the last line that came, so none is lost or doubled. */
-export function useLogs(client: LeaseClient, id: string): Logs {
+/** What is said of these does not change by trying again. */
+const FINAL = [401, 403, 404];
+
+/** The log of a container of a lease, followed; after a break it goes on behind the last line that came, so none is lost or doubled. */
+export function useLogs(client: LeaseClient, id: string, role: string): Logs {
   const [shown, setShown] = useState<Shown>(nothing);
   const [ended, setEnded] = useState(false);
   const [trouble, setTrouble] = useState<Trouble | null>(null);
   const cursor = useRef<string | null>(null);
   const over = useRef(false);
+  const last = useRef("");
   const waiting = useRef<LogLine[]>([]);
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
 
@@ -50,13 +54,24 @@ export function useLogs(client: LeaseClient, id: string): Logs {
   }, []);
   useEffect(() => () => clearTimeout(timer.current), []);
 
-  const state = useWebSocket(id, {
-    target: () => (over.current ? null : client.logs(id, cursor.current)),
+  const state = useWebSocket(`${id} ${role}`, {
+    target: () => (over.current ? null : client.logs(id, role, cursor.current)),
     onMessage: (text) => {
-      const parsed = logLine.safeParse(json(text));
+      const said = json(text);
+      const refused = logRefused.safeParse(said);
+      if (refused.success && FINAL.includes(refused.data.status)) {
+        const { status, reason, detail, title } = refused.data;
+        over.current = true;
+        setTrouble(explain(status, reason ?? `status-${status}`, detail ?? title));
+      }
+      const parsed = logLine.safeParse(said);
       if (!parsed.success) return;
       const line = parsed.data;
       cursor.current = line.cursor;
+      // A gap has the cursor of the line before it, so it comes again when the connection breaks just then.
+      const name = `${line.type} ${line.cursor}`;
+      if (name === last.current) return;
+      last.current = name;
       if (line.type === "end") {
         over.current = true;
         setEnded(true);
@@ -70,7 +85,7 @@ export function useLogs(client: LeaseClient, id: string): Logs {
         await client.show(id);
         return true;
       } catch (error) {
-        const final = error instanceof Problem && [401, 403, 404].includes(error.status);
+        const final = error instanceof Problem && FINAL.includes(error.status);
         if (final) setTrouble(toTrouble(error));
         return !final;
       }

@@ -183,11 +183,12 @@ class NodeSettings(Section):
 class BreakerSettings(Section):
     """``berth:access.breaker``: when a mass revocation waits for a person (`berth access approve`).
 
-    It does where it would take away at least ``share`` percent of the peers and at least ``atLeast`` of them.
+    It does where more than ``share`` percent of the peers, and at least ``atLeast`` of them, would lose their connection
+    within a minute: by removal, by another key, or by a term that was cut short.
     """
 
     share: Annotated[int, Field(ge=1, le=100), Allowed("percent, a whole number from 1 to 100")] = 50
-    """Percent of a node's peers that go at once; 100 turns this off."""
+    """Percent of a node's peers that may go; 100 turns this off."""
     at_least: Annotated[int, Field(ge=1, le=1_000_000), Allowed("peers, a whole number from 1 to 1000000")] = 10
     """And how many, so that small networks need no approval."""
     wait_seconds: Annotated[int, Field(ge=0, le=86_400), Allowed("seconds, a whole number from 0 to 86400")] = 900

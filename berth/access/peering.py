@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from berth.access.diff import Changes, diff
 from berth.access.errors import InconsistentList
@@ -18,11 +18,17 @@ from berth.access.policy import Breaker
 
 @dataclass(frozen=True)
 class Plan:
-    """``changes`` to the peers, and who would go but has to wait (``hold``: key -> address)."""
+    """``changes`` to the peers, and who would go but has to wait (``hold``: key -> address).
+
+    ``counted``: removals that the breaker let pass.  ``waiting``: who would come, but to the address of somebody who
+    is held.  ``cut``: terms that were cut short, see :class:`~berth.access.policy.Pending`; None: it is not any more.
+    """
 
     changes: Changes
-    hold: Mapping[str, str]
-    counted: int = 0  # removals that the breaker let pass
+    hold: Mapping[str, str] = field(default_factory=dict)
+    counted: int = 0
+    waiting: tuple[Entry, ...] = ()
+    cut: Mapping[str, int | None] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.changes or self.hold)
@@ -41,7 +47,8 @@ class Peering:
         self._addresses: dict[str, str] = {}
         self._tree = PeersTree()
         self._terms: list[tuple[int, int]] = []
-        self.done(Plan(Changes(add=dict(breaker.held)), {}), kept=True)
+        self._waiting: dict[str, Entry] = {}
+        self.done(Plan(Changes(add=dict(breaker.held))), kept=True)
 
     @property
     def digest(self) -> str:
@@ -58,23 +65,28 @@ class Peering:
         InconsistentList where an address would belong to two peers.  Nothing is changed yet: see :meth:`done`.
         """
         old = {entry.key: entry for entry in before}
-        new = {entry.key: entry for entry in after}
+        still = {key: entry for key, entry in self._waiting.items() if key not in old}
+        new = {**still, **{entry.key: entry for entry in after}}
         wanted = {key: entry.address for key, entry in new.items() if self.wants(entry, now)}
         keys = old.keys() | new.keys()
         changes = diff(wanted, {key: self.peers[key] for key in keys if key in self.peers})
-        hold, counted = self._hold(changes, old, new, now)
-        self._make_room(changes, hold)
+        cut = self._cut(old, new)
+        hold, counted = self._hold(changes, old, cut, now)
+        waiting = tuple(new[key] for key in self._put_off(changes, hold))
         self._check(changes)
-        return Plan(changes, hold, counted)
+        return Plan(changes, hold, counted, waiting, cut)
 
     def plan_closing(self) -> Plan:
         """Everybody goes, whoever was held too."""
-        return Plan(Changes(remove=dict(self.peers)), {})
+        return Plan(Changes(remove=dict(self.peers)))
 
-    def plan_removal_of_held(self) -> Plan:
-        """Whoever was held goes."""
-        held = self.breaker.held
-        return Plan(Changes(remove={key: self.peers[key] for key in held if key in self.peers}), {})
+    def plan_release(self, now: float) -> Plan:
+        """Whoever was held goes, and whoever waited for an address of theirs comes."""
+        wanted = {key: entry.address for key, entry in self._waiting.items() if self.wants(entry, now)}
+        left = self.breaker.held.keys() | wanted.keys()
+        changes = diff(wanted, {key: self.peers[key] for key in left if key in self.peers})
+        self._check(changes)
+        return Plan(changes)
 
     def after(self, plan: Plan) -> dict[str, str]:
         """All peers as ``plan`` wants them; O(peers)."""
@@ -85,6 +97,7 @@ class Peering:
     def done(self, plan: Plan, put: Iterable[Entry] = (), now: float = 0.0, name: str = "", kept: bool = False) -> None:
         """``plan`` was applied; the terms of ``put`` are watched from now on.  ``name`` of an incident that began."""
         changes = plan.changes
+        there = len(self.peers) - len(self.breaker.held)
         for key in (*changes.remove, *changes.move):
             self._forget(key)
         for key, address in {**changes.move, **changes.add}.items():
@@ -95,9 +108,12 @@ class Peering:
                 heapq.heappush(self._terms, (entry.expires, entry.token))
         if kept:
             return
-        self.breaker.count(plan.counted, now)
-        self.breaker.let_go([*changes.remove, *changes.add, *changes.move, *(entry.key for entry in put)])
+        self._waiting = {entry.key: entry for entry in plan.waiting}
+        self.breaker.count(plan.counted, there, now)
+        listed = {*changes.remove, *changes.add, *changes.move, *(entry.key for entry in put)}
+        self.breaker.let_go(listed - plan.hold.keys())
         self.breaker.hold(plan.hold, now, name)
+        self.breaker.note_terms({**plan.cut, **dict.fromkeys(changes.remove)})
 
     def due(self, now: float) -> list[tuple[int, int]]:
         """(second, token) whose terms are over by now; each is named once."""
@@ -119,15 +135,33 @@ class Peering:
         for one in due:
             heapq.heappush(self._terms, one)
 
+    def _cut(self, old: Mapping[str, Entry], new: Mapping[str, Entry]) -> dict[str, int | None]:
+        """Whose terms are shorter than the list ever said, and whose are not any more."""
+        found: dict[str, int | None] = {}
+        for key, entry in new.items():
+            known = self.breaker.cut.get(key)
+            if known is None and (key not in old or key not in self.peers):
+                continue
+            longest = old[key].expires if known is None else known
+            if entry.expires and (not longest or entry.expires < longest):
+                found[key] = longest
+            elif known is not None:
+                found[key] = None
+        return found
+
     def _hold(
-        self, changes: Changes, old: Mapping[str, Entry], new: Mapping[str, Entry], now: float
+        self, changes: Changes, old: Mapping[str, Entry], cut: Mapping[str, int | None], now: float
     ) -> tuple[dict[str, str], int]:
         """Takes out of ``changes`` the removals that wait; how many do not have to."""
-        listed = {entry.token: entry for entry in new.values()}
+
+        def foreseen(key: str) -> bool:
+            term = old[key].expires
+            return bool(term) and term <= now and cut.get(key, self.breaker.cut.get(key)) is None
+
         doubtful = {
             key: address
             for key, address in changes.remove.items()
-            if key in old and key != self._own_key and not _expected(old[key], listed, now)
+            if key in old and key != self._own_key and not foreseen(key)
         }
         if not self.breaker.holds(len(doubtful), len(self.peers) - len(self.breaker.held), now):
             return {}, len(doubtful)
@@ -135,13 +169,25 @@ class Peering:
             del changes.remove[key]
         return doubtful, 0
 
-    def _make_room(self, changes: Changes, hold: dict[str, str]) -> None:
-        """Whoever is listed has the address, before whoever is only held."""
-        for address in (*changes.add.values(), *changes.move.values()):
-            key = self._addresses.get(address, "")
-            if (key in self.breaker.held or key in hold) and key not in changes.move:
-                changes.remove[key] = address
-                hold.pop(key, None)
+    def _put_off(self, changes: Changes, hold: Mapping[str, str]) -> list[str]:
+        """Takes out of ``changes`` who would get the address of somebody who is held: the keys.
+
+        Else a new key for every pass would put everybody out, and its waiting be for nothing.
+        """
+        late: list[str] = []
+        staying = (self.breaker.held.keys() | hold.keys()) - changes.remove.keys() - changes.move.keys()
+        while staying:
+            found = [
+                key
+                for key, address in {**changes.add, **changes.move}.items()
+                if (other := self._addresses.get(address, key)) != key and other in staying
+            ]
+            late += found
+            # Who was to move stays as well then, and keeps an address.
+            staying = {key for key in found if changes.move.pop(key, None)}
+            for key in found:
+                changes.add.pop(key, None)
+        return late
 
     def _check(self, changes: Changes) -> None:
         seen: dict[str, str] = {}
@@ -160,11 +206,3 @@ class Peering:
         self._tree.drop(key)
         if self._addresses.get(address) == key:
             del self._addresses[address]
-
-
-def _expected(entry: Entry, listed: Mapping[int, Entry], now: float) -> bool:
-    """Whether a removal is nothing that the breaker is for: a term that ended, or another key of the same holder."""
-    if entry.expires and entry.expires <= now:
-        return True
-    other = listed.get(entry.token)
-    return other is not None and other.owner == entry.owner

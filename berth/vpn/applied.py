@@ -164,10 +164,9 @@ class Applied:
     def _settle(self, plan: Plan, put: tuple[Entry, ...], made: Changes, current: CurrentList) -> None:
         """Remember what is there now."""
         breaker, now = self.peering.breaker, self._clock()
-        tripped = breaker.tripped
-        waited = dict(breaker.held)
+        tripped, before = breaker.tripped, breaker.pending
         self.peering.done(plan, put, now, f"{current.block.number}-{current.digest[7:15]}")
-        if breaker.held != waited:
+        if breaker.pending != before:
             self._store.save_pending(breaker.pending)
             self._metrics.held.set(len(breaker.held))
         if breaker.tripped and not tripped:
@@ -259,11 +258,11 @@ class Applied:
 
     def release(self) -> None:
         """Whoever was held goes."""
-        current, plan = self.current, self.peering.plan_removal_of_held()
+        current, plan = self.current, self.peering.plan_release(self._clock())
         assert current is not None
         self._some(plan, (), current)
         self.peering.breaker.let_go(list(self.peering.breaker.held))
-        self._store.save_pending(None)
+        self._store.save_pending(self.peering.breaker.pending)
         self._metrics.held.set(0)
         self._record(current)
 

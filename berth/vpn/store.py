@@ -204,10 +204,11 @@ class Store:
         """The mass removal that waits for approval, if one does."""
         try:
             raw = json.loads(self._breaker.read_text())
-            return Pending(str(raw["id"]), float(raw["since"]), float(raw["deadline"]), dict(raw["held"]))
+            cut = {str(key): int(term) for key, term in raw.get("cut", {}).items()}
+            return Pending(str(raw["id"]), float(raw["since"]), float(raw["deadline"]), dict(raw["held"]), cut)
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             # Nobody is held then, which is the safe side.
             return None
 
@@ -216,7 +217,8 @@ class Store:
         if pending is None:
             self._breaker.unlink(missing_ok=True)
             return
-        raw = {"id": pending.id, "since": pending.since, "deadline": pending.deadline, "held": dict(pending.held)}
+        raw = {"id": pending.id, "since": pending.since, "deadline": pending.deadline}
+        raw |= {"held": dict(pending.held), "cut": dict(pending.cut)}
         write_atomic(self._breaker, json.dumps(raw) + "\n", 0o600)
 
 

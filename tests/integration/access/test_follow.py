@@ -219,3 +219,22 @@ def test_a_mass_removal_waits_for_a_person(world: World) -> None:
     world.agent.approve(waiting["id"])
     assert world.peers == world.list().peers
     assert world.agent.breaker["state"] == "closed"
+
+
+def test_new_keys_for_everybody_wait_for_a_person(world: World) -> None:
+    world.follow(breaker=BreakerRule(share=50, at_least=3, wait=600))
+    tokens = [world.join() for _ in range(4)]
+    world.follower.step()
+    before = dict(world.peers)
+    for token in tokens:
+        world.rekey(token)
+    world.follower.step()
+    assert world.peers == before
+    # Another agent on the same volume, and a new interface: nobody gets by with a restart.
+    world.store.close()
+    world.wg.peers.clear()
+    world.follow(breaker=BreakerRule(share=50, at_least=3, wait=600))
+    world.follower.step()
+    assert world.peers == before
+    world.agent.approve(world.agent.breaker["id"])
+    assert world.peers == world.list().peers

@@ -101,6 +101,12 @@ class World:
         sender = Sender(self.endpoint, self.members[token][0].key)
         AccessPass(self.endpoint, self.contracts.access_pass).transfer(sender, Wallet.fresh().address, token)
 
+    def rekey(self, token: int) -> None:
+        """Its holder registers another key."""
+        wallet, key = self.members[token][0], fresh_public_key()
+        self.registry.register(Sender(self.endpoint, wallet.key), token, key)
+        self.members[token] = (wallet, key)
+
     def list(self) -> AccessList:
         return read_access_list(self.endpoint, self.contracts.key_registry, subnet)
 

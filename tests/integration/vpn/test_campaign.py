@@ -20,6 +20,8 @@ pytestmark = [pytest.mark.docker, pytest.mark.chain, pytest.mark.timeout(600)]
 find_agent = (
     "for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline | grep -q 'berth.vpn $' && echo ${p#/proc/}; done; true"
 )
+# New keys for half of all passes within a minute would wait for a person.
+follows = {"AUTO_SYNC": "true", "NETWORK": "local", "BREAKER_SHARE": "100"}
 _mended_within = 15.0  # seconds: an agent that was killed starts anew, and reads the list
 
 
@@ -30,7 +32,7 @@ def agent(node: Node) -> str:
 def kill_again_and_again(make_node: Callable[..., Node], chain: Chain, times: int) -> None:
     """After each kill the peers are those of a block, and soon those of the head; never of one before the last seen."""
     crowd = Crowd(chain, size=20)
-    node = make_node(AUTO_SYNC="true", NETWORK="local")
+    node = make_node(**follows)
     chance = random.Random(times)
     for _ in range(times):
         known = [crowd.expected()]
@@ -74,7 +76,7 @@ def test_half_an_hour_of_changes(
     """SOAK_SECONDS (1800) and SOAK_CHANGES (100000) say how long and how much."""
     seconds, changes = float(os.environ.get("SOAK_SECONDS", 1800)), int(os.environ.get("SOAK_CHANGES", 100_000))
     crowd = Crowd(chain, size=100)  # more registrations would not fit into one block
-    node, client = make_node(AUTO_SYNC="true", NETWORK="local", LOG_LEVEL="warning"), make_client()
+    node, client = make_node(LOG_LEVEL="warning", **follows), make_client()
     member = chain.join(client.public_key)
     crowd.others[member.key] = chain.list().peers[member.key]
     client.connect(tunnel(node, networks, crowd.others[member.key]))

@@ -48,9 +48,11 @@ steps = st.lists(
 
 
 @settings(deadline=None)
-@given(steps)
-def test_step_by_step_is_what_a_fresh_look_gives(found: list[tuple[int, str, int]]) -> None:
-    current, peering, now = CurrentList(1, owner, block(0)), Peering(key("node"), Breaker(never)), 1000.0
+@given(steps, st.booleans())
+def test_step_by_step_is_what_a_fresh_look_gives(found: list[tuple[int, str, int]], trips: bool) -> None:
+    """Once nobody is held any more, where removals may have to wait."""
+    breaker = Breaker(BreakerRule(share=20, at_least=1, wait=2) if trips else never)
+    current, peering, now = CurrentList(1, owner, block(0)), Peering(key("node"), breaker), 1000.0
     for number, (token, what, value) in enumerate(found, 1):
         if what == "time":
             now += value
@@ -64,8 +66,16 @@ def test_step_by_step_is_what_a_fresh_look_gives(found: list[tuple[int, str, int
             )
             current.change(Update(block(number), tuple(new), (token,) if not new else ()))
             peering.done(peering.plan(old, new, now), new, now)
+        if breaker.overdue(now):
+            peering.done(peering.plan_release(now), (), now)
+            breaker.let_go(list(breaker.held))
         fresh = {e.key: e.address for e in current.entries.values() if peering.wants(e, now)}
-        assert peering.peers == fresh
+        assert breaker.held.keys() <= peering.peers.keys()
+        assert len(set(peering.peers.values())) == len(peering.peers)
+        if not breaker.tripped:
+            assert peering.peers == fresh
+        if trips:
+            continue
         assert peering.digest == peers_digest(fresh)
         assert current.digest == digest_of(current.entries.values())
 
@@ -129,9 +139,9 @@ def test_what_two_blocks_have(added: Entry | None, kept: Entry | None, expires: 
 class Held:
     """Ten peers, and a breaker that trips above half of them."""
 
-    def __init__(self, **rule: Any) -> None:
+    def __init__(self, expires: int = 0, **rule: Any) -> None:
         self.peering = Peering(key("node"), Breaker(BreakerRule(**{"share": 50, "at_least": 3, "wait": 60, **rule})))
-        self.entries = [entry(token) for token in range(1, 11)]
+        self.entries = [entry(token, expires=expires) for token in range(1, 11)]
         self.go((), self.entries, 0)
 
     def go(self, old: Any, new: Any, now: float) -> set[str]:
@@ -180,35 +190,101 @@ def test_while_it_waits_who_comes_comes_and_who_returns_waits_no_longer() -> Non
     # What goes now waits with the rest, until the same deadline.
     assert held.go([entry(20)], (), 30) == set()
     assert held.breaker.deadline == 61
-    released = held.peering.plan_removal_of_held()
+    released = held.peering.plan_release(61)
     held.peering.done(released, (), 61)
     held.breaker.let_go(list(held.breaker.held))
     assert held.breaker.as_dict()["state"] == "closed"
     assert len(held.peering.peers) == 5
 
 
-def test_who_is_held_makes_room_for_who_is_listed() -> None:
-    held = Held()
-    held.go(held.entries[:6], (), 1)
-    assert held.go((), [entry(30, host=2)], 2) == {key(1)}
-    assert held.peering.peers[key(30)] == "10.77.0.2"
-    assert key(1) not in held.breaker.held
-
-
-def test_terms_that_end_and_keys_that_change_are_no_mass_removal() -> None:
+def test_new_keys_for_all_are_a_mass_removal_and_wait_for_the_addresses_of_the_old() -> None:
+    """However often they change meanwhile, whoever signs for it, and over a restart."""
     held = Held()
     new = [replace(one, key=key(f"new {one.token}")) for one in held.entries]
-    assert len(held.go(held.entries, new, 1)) == 10
-    ends = [replace(one, expires=50) for one in new]
-    held.go(new, ends, 2)
-    assert len(held.go(ends, ends, 50)) == 10
-    dropped = Held()
-    ends = [replace(one, expires=50) for one in dropped.entries]
-    dropped.go(dropped.entries, ends, 2)
-    assert len(dropped.go(ends, (), 50)) == 10  # by a block of that second, before this node's clock said so
-    sold = Held()
-    buyers = [replace(one, key=key(f"n{one.token}"), owner="0x" + "1" * 40) for one in sold.entries]
-    assert sold.go(sold.entries, [replace(one, address=f"10.77.1.{one.token}") for one in buyers], 1) == set()
+    before = dict(held.peering.peers)
+    assert held.go(held.entries, new, 1) == set()
+    newer = [replace(one, key=key(f"newer {one.token}")) for one in held.entries]
+    assert held.go(new, newer, 2) == set()
+    assert held.peering.peers == before
+    assert held.breaker.held == before
+    again = Peering(key("node"), Breaker(held.breaker.rule, held.breaker.pending))
+    again.done(again.plan(newer, newer, 3), newer, 3)
+    assert again.peers == before
+    for peering in (held.peering, again):
+        plan = peering.plan_release(61)
+        peering.done(plan, (), 61)
+        assert peering.peers == {one.key: one.address for one in newer}
+        assert not peering.breaker.tripped
+
+
+def test_new_keys_one_by_one_are_one_mass_removal_within_a_minute() -> None:
+    held = Held()
+    new = [replace(one, key=key(f"new {one.token}")) for one in held.entries]
+    gone = [len(held.go([one], [other], 1)) for one, other in zip(held.entries, new, strict=True)]
+    assert sum(gone) == 5
+    never_trips = Held(share=100)
+    for one, other in zip(never_trips.entries, new, strict=True):
+        assert len(never_trips.go([one], [other], 1)) == 1
+
+
+def test_who_waits_for_an_address_comes_when_its_holder_has_another() -> None:
+    held = Held()
+    new = [replace(one, key=key(f"new {one.token}")) for one in held.entries]
+    held.go(held.entries, new, 1)
+    held.go((), [replace(held.entries[0], token=77, address="10.77.5.5")], 2)
+    assert held.peering.peers[new[0].key] == "10.77.0.2"
+    assert held.peering.peers[key(1)] == "10.77.5.5"
+    assert key(1) not in held.breaker.held
+    # Who no longer is listed waits for nothing.
+    held.go([new[1]], (), 3)
+    held.peering.done(held.peering.plan_release(61), (), 61)
+    assert new[1].key not in held.peering.peers
+    assert new[2].key in held.peering.peers
+
+
+def test_who_moves_to_an_address_that_is_held_keeps_its_own() -> None:
+    held = Held()
+    mover, heir = held.entries[9], entry(40, host=11)
+    assert (mover.address, heir.address) == ("10.77.0.11", "10.77.0.11")
+    held.go(held.entries[:6], [], 1)
+    held.go([mover], [replace(mover, token=1, address="10.77.0.2"), heir], 2)
+    assert held.peering.peers[mover.key] == "10.77.0.11"
+    assert heir.key not in held.peering.peers
+    held.peering.done(held.peering.plan_release(61), (), 61)
+    assert (held.peering.peers[mover.key], held.peering.peers[heir.key]) == ("10.77.0.2", "10.77.0.11")
+
+
+def test_terms_that_end_as_they_always_were_to_are_no_mass_removal() -> None:
+    for dropped in (False, True):  # by a block of that second, before this node's clock said so
+        held = Held(expires=50)
+        assert len(held.go(held.entries, () if dropped else held.entries, 50)) == 10
+    longer = Held(expires=50)
+    prolonged = [replace(one, expires=70) for one in longer.entries]
+    longer.go(longer.entries, prolonged, 49)
+    assert len(longer.go(prolonged, prolonged, 70)) == 10
+
+
+@pytest.mark.parametrize("first", [0, 1000])
+@pytest.mark.parametrize("dropped", [False, True])
+def test_terms_that_were_cut_short_are_a_mass_removal(first: int, dropped: bool) -> None:
+    held = Held(expires=first)
+    short = [replace(one, expires=50) for one in held.entries]
+    held.go(held.entries, short, 48)
+    again = Peering(key("node"), Breaker(held.breaker.rule, held.breaker.pending))
+    again.done(again.plan((), short, 49), short, 49)
+    for peering in (held.peering, again):
+        plan = peering.plan(short, () if dropped else short, 50)
+        assert (len(plan.hold), plan.changes.remove) == (10, {})
+
+
+def test_a_term_that_was_cut_short_and_given_back_is_as_it_was() -> None:
+    held = Held(expires=50)
+    short = [replace(one, expires=20) for one in held.entries]
+    held.go(held.entries, short, 1)
+    assert held.breaker.pending is not None
+    held.go(short, held.entries, 2)
+    assert held.breaker.pending is None
+    assert len(held.go(held.entries, held.entries, 50)) == 10
 
 
 def test_what_waits_outlives_a_restart() -> None:

@@ -170,7 +170,7 @@ def test_lines_that_lead_elsewhere_are_damage(tmp_path: Path) -> None:
 
 
 def test_who_waits_is_kept(tmp_path: Path) -> None:
-    pending = Pending("7-ab", 1.0, 61.0, {key(1): "10.77.0.2"})
+    pending = Pending("7-ab", 1.0, 61.0, {key(1): "10.77.0.2"}, {key(2): 1800000000, key(3): 0})
     Store(tmp_path).save_pending(pending)
     assert Store(tmp_path).load_pending() == pending
     (tmp_path / "breaker.json").write_text("{")

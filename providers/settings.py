@@ -183,8 +183,8 @@ class NodeSettings(Section):
 class BreakerSettings(Section):
     """``berth:access.breaker``: when a mass revocation waits for a person (`berth access approve`).
 
-    It does where more than ``share`` percent of the peers, and at least ``atLeast`` of them, would lose their connection
-    within a minute: by removal, by another key, or by a term that was cut short.
+    It does where more than ``share`` percent of the peers, and at least ``atLeast`` of them, would lose their
+    connection within a minute: by removal, by another key, or by a term that was cut short.
     """
 
     share: Annotated[int, Field(ge=1, le=100), Allowed("percent, a whole number from 1 to 100")] = 50

@@ -247,14 +247,17 @@ class Desk:
 
     # ------------------------------------------------------------ streams
 
-    async def owned_for_logs(self, who: Caller, identifier: str) -> Lease:
-        """The lease whose logs the caller may read."""
-        return await self._owned(who, identifier)
-
-    async def log_page(self, who: Caller, identifier: str, after: str | None, limit: int) -> LogPage:
-        """A page of what the lease wrote."""
+    async def with_role(self, who: Caller, identifier: str, role: str) -> Lease:
+        """The lease whose logs the caller may read, if it has such a container."""
         lease = await self._owned(who, identifier)
-        return await self.logs.page(lease, after, limit)
+        if role not in lease.images:
+            roles = ", ".join(lease.images)
+            raise Refused(404, "not-found", f"lease {lease.id} has no container {role[:40]!r}: it has {roles}")
+        return lease
+
+    async def log_page(self, who: Caller, identifier: str, after: str | None, limit: int, role: str) -> LogPage:
+        """A page of what the lease wrote."""
+        return await self.logs.page(await self.with_role(who, identifier, role), after, limit, role)
 
     async def follow_events(self, who: Caller | None, after: str | None) -> AsyncIterator[str]:
         """Server-sent events, with a comment now and then that keeps proxies from giving up."""

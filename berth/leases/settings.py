@@ -23,6 +23,8 @@ RECONCILE_SECONDS         how often what is wanted and what is are compared (30)
 WARN_SECONDS              when before the end a lease is told of it (300,60)
 STOP_SECONDS              between SIGTERM at the deadline and SIGKILL (1)
 PARALLEL                  Docker operations at once (8)
+REAPER_SECONDS            how often the reaper looks (2)
+REAPER_GRACE_SECONDS      what it leaves the manager after a lease's time is over (10)
 KEEP_MINUTES              how long ended leases and their logs can be looked at (60)
 POOL_HOURS                how old a waiting container may become (12)
 SESSION_KEY               HS256 secret that the gateway knows too; from a file (SESSION_KEY_FILE)
@@ -96,6 +98,8 @@ class LeaseSettings(ServiceSettings):
     cleanup_interval_minutes: Minutes = 1
     stop_seconds: Annotated[float, Field(ge=0, le=60)] = 1.0
     parallel: Annotated[int, Field(ge=1, le=256)] = 8
+    reaper_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 2
+    reaper_grace_seconds: Annotated[float, Field(ge=1, le=3600)] = 10
 
     @property
     def owner(self) -> str:

@@ -15,9 +15,7 @@ from berth.kit.logging import get_logger
 from berth.kit.problem import Problem
 from berth.leases.api.callers import Callers
 from berth.leases.desk import Desk
-from berth.leases.errors import Refused
 from berth.leases.lines import Record, shown
-from berth.leases.scenario import main
 
 _refused: Final = 1008
 _ended: Final = 1000
@@ -30,11 +28,8 @@ async def serve_logs(socket: WebSocket, desk: Desk, callers: Callers, lease: str
     await socket.accept(subprotocol="berth" if "berth" in offered else None)
     try:
         who = await callers.of_socket(socket)
-        found = await desk.owned_for_logs(who, lease)
-        if role not in found.images:
-            roles = ", ".join(found.images)
-            raise Refused(404, "not-found", f"lease {lease} has no container {role[:40]!r}: it has {roles}")
-        stream = desk.logs.follow(found, role or main, after or None)
+        found = await desk.with_role(who, lease, role)
+        stream = desk.logs.follow(found, role, after or None)
         # Both at once: a reader who leaves while nothing is written has to be noticed as well.
         sending = asyncio.create_task(_send(socket, stream, role))
         leaving = asyncio.create_task(_leave(socket))

@@ -19,3 +19,4 @@ Cursor = Annotated[str | None, Query(pattern=r"^[0-9a-z]{26}$", description="`ne
 LogCursor = Annotated[
     str | None, Query(pattern=r"^[0-9]{1,20}-[0-9]{1,20}-[0-9]{1,20}$", description="`cursor` of the last line seen")
 ]
+Role = Annotated[str, Query(pattern=r"^[a-z0-9-]{1,20}$", description="which of its containers")]

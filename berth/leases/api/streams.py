@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from berth.leases.api.callers import Caller, Callers
 from berth.leases.api.logsocket import serve_logs
 from berth.leases.api.models import LogPage
-from berth.leases.api.params import LeaseId, Limit, LogCursor
+from berth.leases.api.params import LeaseId, Limit, LogCursor, Role
 from berth.leases.desk import Desk
 from berth.leases.scenario import main
 
@@ -20,9 +20,11 @@ def stream_routes(app: FastAPI, desk: Desk, callers: Callers) -> None:
     caller = Depends(callers.of)
 
     @app.get("/api/containers/{lease}/logs", tags=["leases"])
-    async def logs(lease: LeaseId, after: LogCursor = None, limit: Limit = 200, who: Caller = caller) -> LogPage:
+    async def logs(
+        lease: LeaseId, after: LogCursor = None, limit: Limit = 200, role: Role = main, who: Caller = caller
+    ) -> LogPage:
         """What the lease wrote, a page of it. ``/ws/logs/{id}?after=`` follows it, as JSON lines of the same form."""
-        return await desk.log_page(who, lease, after, limit)
+        return await desk.log_page(who, lease, after, limit, role)
 
     @app.websocket("/ws/logs/{lease}")
     async def follow(socket: WebSocket, lease: str, after: str = "", role: str = main) -> None:

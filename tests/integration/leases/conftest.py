@@ -1,0 +1,55 @@
+"""MongoDB, Redis and a bridge for the session; a manager for each module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+from docker.errors import DockerException
+
+from engine.docker.build import Build, run_build
+from tests.integration.leases.world import Servers, World, root
+
+stack = "lease-test"
+
+
+@pytest.fixture(scope="session")
+def daemon() -> Iterator[docker.DockerClient]:
+    try:
+        client = docker.from_env(timeout=120)
+        client.ping()
+    except DockerException as error:
+        pytest.skip(f"no Docker daemon answers: {error}")
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def servers(daemon: docker.DockerClient) -> Iterator[Servers]:
+    def build(name: str, args: dict[str, str] | None = None) -> str:
+        what = Build(f"berth/{name}:platform-test", ".", f"images/{name}/Dockerfile", args or {})
+        return run_build(what, root, "unix:///var/run/docker.sock", 600, lambda _: None)
+
+    build("service")
+    mongodb = build("mongodb", {"SERVICE": "berth/service:platform-test"})
+    made = Servers(daemon, mongodb, build("redis"))
+    try:
+        yield made.start()
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def world(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    made = World(servers, tmp_path_factory.mktemp("leases"))
+    try:
+        yield made.start()
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path

@@ -6,12 +6,12 @@ import sys
 
 import typer
 
-from berth.cli import access, connect, tunnel
+from berth.cli import access, connect, lease, tunnel
 from berth.cli.terminal import statuses
 
 app = typer.Typer(
     name="berth",
-    help="Passes, devices and nodes of a berth stack.",
+    help="Passes, devices, nodes and leases of a berth stack.",
     epilog=statuses,
     no_args_is_help=True,
     add_completion=False,
@@ -19,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # they could hold keys
 )
 app.add_typer(access.app, name="access")
+app.add_typer(lease.app, name="lease")
 app.command("connect")(connect.connect)
 app.command("tunnel")(tunnel.tunnel)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -15,16 +14,14 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from berth.access.client import probe
 from berth.access.client.device import Profile, private_in, private_text, write_private
-from berth.access.client.errors import ApiRefused, ClientError, NothingToUse, Untrusted, WalletError
+from berth.access.client.errors import ApiRefused, ClientError, NothingToUse, Untrusted
 from berth.access.client.service import AccessService, Registered
 from berth.access.client.tunnel.bridges import local_port, mtu
 from berth.access.client.wallet import Wallet
 from berth.access.possession import public_of
-from berth.cli import stack
+from berth.cli import account, stack
 from berth.cli.terminal import CommandError, ago, ending, note, out, show_json, show_table, until, working
 
-key_variable: Final = "BERTH_WALLET_KEY"
-password_variable: Final = "BERTH_WALLET_PASSWORD"
 _active_within: Final = 20.0  # seconds until a node that follows the chain has the device
 
 
@@ -36,16 +33,7 @@ def connect(
     stack_name: Annotated[
         str, typer.Option("--stack", "-s", envvar="STACK", help="Stack of this checkout, where --url is not given.")
     ] = "dev",
-    key_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--key-file",
-            envvar=f"{key_variable}_FILE",
-            help="File with the wallet's private key (0x and 64 hex digits) or a keystore (JSON). "
-            f"Or the key itself in the variable {key_variable}. A keystore's password is asked for, or comes from "
-            f"{password_variable} or {password_variable}_FILE.",
-        ),
-    ] = None,
+    key_file: account.KeyFile = None,
     token: Annotated[
         str, typer.Option("--pass", metavar="TOKEN", help="Which pass, where the wallet has several.")
     ] = "",
@@ -94,7 +82,7 @@ def connect(
         raise CommandError("--qr is for phones, which cannot run `berth tunnel`: leave one of the two out", 2)
     if not (force or move or list_devices or revoke) and file.exists():
         raise CommandError(f"{file} is there already: name another with --out, or replace it with --force")
-    wallet = _wallet(key_file)
+    wallet = account.wallet(key_file)
     with AccessService(url or str(stack.output(stack.outputs(stack_name), "url", stack_name))) as service:
         choices = _Choices(replace, move, qr, wait, as_json, force or move, tunnel_port if udp_blocked else None)
         with working(f"signing in as {wallet.address}"):
@@ -318,32 +306,6 @@ def _token(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise CommandError(f"{text!r} is not a pass: a token id is a whole number", 2)
     return int(text)
-
-
-def _wallet(file: Path | None) -> Wallet:
-    if file is not None:
-        if file.is_file() and file.stat().st_mode & 0o077:
-            note(f"berth: {file} can be read by others on this machine: chmod 600 {file}")
-        return Wallet.from_file(file, _password)
-    if text := os.environ.get(key_variable, ""):
-        return Wallet.from_text(text, _password)
-    raise WalletError(
-        f"no wallet: name a file with --key-file or {key_variable}_FILE, or put the key into {key_variable}"
-    )
-
-
-def _password() -> str:
-    if text := os.environ.get(password_variable, ""):
-        return text
-    if file := os.environ.get(f"{password_variable}_FILE", ""):
-        try:
-            return Path(file).read_text().rstrip("\r\n")
-        except OSError as error:
-            raise WalletError(f"{password_variable}_FILE is {file}, which cannot be read: {error.strerror}") from None
-    if not sys.stdin.isatty():
-        raise WalletError(f"the keystore needs its password, in {password_variable}_FILE")
-    ask: Callable[..., str] = typer.prompt
-    return ask("Password of the keystore", hide_input=True, err=True)
 
 
 def _qr(text: str, as_json: bool) -> None:

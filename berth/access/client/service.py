@@ -84,6 +84,14 @@ class AccessService:
         )
         self._http.headers["Authorization"] = f"Bearer {answer['token']}"
 
+    @property
+    def bearer(self) -> str:
+        """The session's token, which the stack's other APIs take too; ClientError where nobody is signed in."""
+        header: str = self._http.headers.get("Authorization", "")
+        if not header:
+            raise ClientError(f"nobody is signed in at {self.url}")
+        return header.removeprefix("Bearer ")
+
     def sign_out(self) -> None:
         """Ends the session."""
         self._ask("DELETE", "/session")

@@ -1,0 +1,230 @@
+"""Leases through the gateway, for one caller.  Bodies are as ``berth/leases/api/models.py`` shows them (camelCase)."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+import httpx
+
+from berth.access.client.errors import ApiRefused, ClientError, Unreachable
+
+_timeout: Final = httpx.Timeout(45.0, connect=5.0)  # the manager waits for Docker
+_tries: Final = 3
+_pause: Final = 0.5  # seconds before the second try; doubling
+_page: Final = 200
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: a token (an API token, or a session's of the access API), or a name where the stack asks for none."""
+
+    username: str = ""
+    token: str = field(default="", repr=False)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What says so; the token counts before the name."""
+        if self.token:
+            return {"Authorization": f"Bearer {self.token}"}
+        return {"X-Berth-User": self.username} if self.username else {}
+
+
+class LeaseService:
+    """The lease API at ``url`` (the gateway's); a context manager.
+
+    Errors: Unreachable, ApiRefused with the API's ``reason``.  What makes something is sent again under the same
+    idempotency key where no answer came, so that it is made once.
+    """
+
+    def __init__(self, url: str, caller: Caller | None = None) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise ClientError(f"{url!r} is not a URL: https://host[:port] is")
+        self.url = f"{parts.scheme}://{parts.netloc}"
+        self.caller = caller or Caller()
+        headers = {"Accept": "application/json", **self.caller.headers}
+        self._http = httpx.Client(base_url=self.url, timeout=_timeout, headers=headers)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def scenarios(self) -> dict[str, Any]:
+        """What can be leased, and who may."""
+        return self._ask("GET", "/api/scenarios")
+
+    def me(self) -> dict[str, Any]:
+        """Who the caller is, and what they may still lease."""
+        return self._ask("GET", "/api/users/me")
+
+    def register(self, username: str) -> dict[str, Any]:
+        """A user and their token, which is told this once."""
+        return self._ask("POST", "/api/users", {"username": username})
+
+    def create(
+        self,
+        scenario: str,
+        minutes: int | None = None,
+        *,
+        exposure: str | None = None,
+        token: str | None = None,
+        initial_tokens: int | None = None,
+        key: str | None = None,
+        wait: float = 0.0,
+    ) -> dict[str, Any]:
+        """A lease; ``wait`` seconds (at most 30) until it runs, ``token`` the pass whose tunnel reaches it."""
+        asked = {
+            "imageType": scenario,
+            "durationMinutes": minutes,
+            "exposure": exposure,
+            "pass": token,
+            "initialTokens": initial_tokens,
+        }
+        body = {name: value for name, value in asked.items() if value is not None}
+        return self._make(f"/api/provision?wait={wait:g}", body, key)
+
+    def leases(
+        self, *, everyone: bool = False, ended: bool = False, username: str | None = None, resources: bool = True
+    ) -> list[dict[str, Any]]:
+        """All leases of the caller, the newest first; ``everyone``'s and another user's for operators."""
+        query: dict[str, Any] = {"limit": _page, "all": everyone, "ended": ended, "resources": resources}
+        if username:
+            query["username"] = username
+        found: list[dict[str, Any]] = []
+        while True:
+            page = self._ask("GET", "/api/containers", query=query)
+            found += page["containers"]
+            if not page.get("next"):
+                return found
+            query["cursor"] = page["next"]
+
+    def find(self, name: str) -> dict[str, Any]:
+        """The lease of this id or name, one that runs before one that ended; ApiRefused (404) where there is none."""
+        try:
+            return self._ask("GET", f"/api/containers/{_part(name)}")
+        except ApiRefused as refused:
+            if refused.status not in (404, 422):
+                raise
+            named = [one for one in self.leases(ended=True, resources=False) if one["name"] == name]
+            running = [one for one in named if one["phase"] != "gone"]
+            if not named:
+                raise ApiRefused(
+                    f"there is no lease {name}: `berth lease ls --ended` shows those there are", 404, "not-found"
+                ) from None
+            return (running or named)[0]
+
+    def show(self, identifier: str) -> dict[str, Any]:
+        """One lease."""
+        return self._ask("GET", f"/api/containers/{_part(identifier)}")
+
+    def extend(self, identifier: str, minutes: int, key: str | None = None) -> dict[str, Any]:
+        """More time."""
+        return self._make(f"/api/containers/{_part(identifier)}/extend", {"minutes": minutes}, key)
+
+    def pause(self, identifier: str) -> dict[str, Any]:
+        """Stops its processes where they are; its remaining time stays."""
+        return self._ask("POST", f"/api/containers/{_part(identifier)}/pause", tries=_tries)
+
+    def resume(self, identifier: str) -> dict[str, Any]:
+        """Goes on where it was paused."""
+        return self._ask("POST", f"/api/containers/{_part(identifier)}/resume", tries=_tries)
+
+    def remove(self, identifier: str, wait: float = 0.0) -> None:
+        """Ends it; ``wait`` seconds (at most 30) until it is gone."""
+        self._ask("DELETE", f"/api/containers/{_part(identifier)}?wait={wait:g}", tries=_tries)
+
+    def session(self, identifier: str) -> dict[str, Any]:
+        """A way in through the gateway: ``url`` for a browser, ``token`` for programs (X-Berth-Session)."""
+        return self._ask("POST", f"/api/containers/{_part(identifier)}/session")
+
+    def log(self, identifier: str, role: str = "", after: str = "") -> Iterator[dict[str, Any]]:
+        """What it has written so far, from after a cursor on."""
+        query: dict[str, Any] = {"limit": _page}
+        if role:
+            query["role"] = role
+        while True:
+            if after:
+                query["after"] = after
+            page = self._ask("GET", f"/api/containers/{_part(identifier)}/logs", query=query)
+            yield from page["lines"]
+            # A page that goes nowhere would be asked for without end.
+            if not page["more"] or page["cursor"] == after:
+                return
+            after = page["cursor"]
+
+    def _make(self, path: str, body: Mapping[str, Any], key: str | None) -> dict[str, Any]:
+        return self._ask("POST", path, body, headers={"Idempotency-Key": key or str(uuid.uuid4())}, tries=_tries)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        tries: int = 1,
+    ) -> dict[str, Any]:
+        for attempt in range(1, tries + 1):
+            try:
+                return self._once(method, path, body, query, headers)
+            except Unreachable:
+                if attempt == tries:
+                    raise
+                time.sleep(_pause * 2 ** (attempt - 1))
+        raise AssertionError("tries is above 0")
+
+    def _once(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        query: Mapping[str, Any] | None,
+        headers: Mapping[str, str] | None,
+    ) -> dict[str, Any]:
+        try:
+            response = self._http.request(method, path, json=body, params=query, headers=headers)
+        except httpx.HTTPError as error:
+            raise Unreachable(
+                f"{self.url} does not answer ({error or type(error).__name__}): is the stack up?"
+            ) from None
+        if response.status_code == 204:
+            return {}
+        try:
+            answer = response.json()
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise Unreachable(
+                f"what answers at {self.url}{path} (HTTP {response.status_code}) is not the lease API: name the "
+                "gateway of a berth stack that leases containers"
+            )
+        if response.is_success:
+            return answer
+        # Without a reason it is the gateway's own: the manager is away.
+        if response.status_code in (502, 503, 504) and not answer.get("reason"):
+            raise Unreachable(f"{self.url}: {answer.get('detail', 'the lease manager is not up')}")
+        raise refusal(answer, response.status_code, response.headers.get("retry-after", ""))
+
+
+def refusal(problem: Mapping[str, Any], status: int, wait: str = "") -> ApiRefused:
+    """A problem document as what is raised."""
+    told = str(problem.get("detail") or problem.get("title") or f"refused with status {status}")
+    return ApiRefused(told, status, str(problem.get("reason") or ""), float(wait) if wait.isdigit() else None)
+
+
+def _part(text: str) -> str:
+    """One segment of a path: what is no name or id of a lease cannot become another path."""
+    if not text or not all(c.isascii() and (c.isalnum() or c == "-") for c in text):
+        raise ClientError(f"{text!r} is neither a name nor an id of a lease")
+    return text

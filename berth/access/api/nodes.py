@@ -1,19 +1,20 @@
 """The nodes that may be offered: those that the operator allows and that announced themselves, and how they are.
 
-Looked at in the background, so that no caller waits for a node that does not answer.
+Looked at in the background, so that no caller waits for a node that does not answer; and each by itself and with a
+time for the whole answer, so that one that drips holds up nothing but what is known of it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import urllib3
+import httpx
 
 from berth.access.api.metrics import ApiMetrics
 from berth.chain.errors import ChainError
@@ -23,9 +24,11 @@ from berth.kit.logging import get_logger
 health_every: Final = 2.0  # seconds: a client is to hear of a dead node within ten
 stats_every: Final = 5.0
 registry_every: Final = 10.0
-_timeout: Final = urllib3.Timeout(connect=1.0, read=1.5)
+_answer_within: Final = 2.0  # seconds, from the connection to the last byte
+_stats_within: Final = 5.0
 _stats_limit: Final = 32 * 2**20  # bytes; 10,000 peers are 3 MiB
-_at_once: Final = 8
+
+Ask = Callable[[httpx.AsyncClient, str], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,6 @@ class NodeWatch:
 
     def __init__(self, registry: NodeRegistry, watched: Mapping[str, Watched], metrics: ApiMetrics) -> None:
         self._registry, self._watched, self._metrics = registry, watched, metrics
-        self._pool = urllib3.PoolManager(maxsize=2, num_pools=64, retries=False)
         self._states: dict[str, _State] = {name: _State(healthy=False) for name in watched}
         self._bridges = {endpoint: url for one in watched.values() for endpoint, url in one.bridges.items()}
         self._bridge_health = dict.fromkeys(self._bridges, False)
@@ -75,16 +77,15 @@ class NodeWatch:
         self._announced_at = 0.0
         self._fault: ChainError | None = None
         self._stop = threading.Event()
-        self._workers = ThreadPoolExecutor(_at_once, thread_name_prefix="nodes")
         self._log = get_logger("nodes")
 
     def start(self) -> None:
-        """Begin, in a thread of its own."""
-        threading.Thread(target=self._run, name="node-watch", daemon=True).start()
+        """Begin, in threads of their own."""
+        for name, target in (("node-registry", self._announcements), ("node-watch", self._run)):
+            threading.Thread(target=target, name=name, daemon=True).start()
 
     def stop(self) -> None:
         self._stop.set()
-        self._workers.shutdown(wait=False, cancel_futures=True)
 
     def check(self) -> str:
         """For health: how many are well; RuntimeError when none is."""
@@ -141,25 +142,43 @@ class NodeWatch:
         ]
 
     def look(self) -> None:
-        """Ask the registry and every node once, where it is time."""
-        if time.monotonic() - self._announced_at >= registry_every or not self._announced:
-            self._read_registry()
-        asked = [self._workers.submit(self._ask, name) for name in self._watched]
-        asked += [self._workers.submit(self._ask_bridge, endpoint) for endpoint in self._bridges]
-        for one in asked:
-            one.result()
-        offered = self.offered()
-        for health, wanted in (("well", True), ("ill", False), ("unwatched", None)):
-            self._metrics.nodes.labels(health).set(sum(node["healthy"] is wanted for node in offered))
+        """Ask the registry and every node once."""
+        self._read_registry()
+
+        async def once() -> None:
+            async with _client() as client:
+                await asyncio.gather(*(ask(client, name) for ask, name in self._asked()))
+
+        asyncio.run(once())
+
+    def _asked(self) -> list[tuple[Ask, str]]:
+        asked: list[tuple[Ask, str]] = [(self._ask, name) for name in self._watched]
+        return asked + [(self._ask_bridge, endpoint) for endpoint in self._bridges]
+
+    def _announcements(self) -> None:
+        while not self._stop.is_set():
+            if time.monotonic() - self._announced_at >= registry_every or not self._announced:
+                self._read_registry()
+            self._stop.wait(health_every)
 
     def _run(self) -> None:
+        asyncio.run(self._watch())
+
+    async def _watch(self) -> None:
+        async with _client() as client, asyncio.TaskGroup() as group:
+            for ask, name in self._asked():
+                group.create_task(self._repeat(ask, client, name))
+
+    async def _repeat(self, ask: Ask, client: httpx.AsyncClient, name: str) -> None:
         while not self._stop.is_set():
             try:
-                self.look()
-            except RuntimeError:
-                if not self._stop.is_set():  # else the workers were shut down meanwhile
-                    raise
-            self._stop.wait(health_every)
+                await ask(client, name)
+            except Exception:  # noqa: BLE001 - without this nobody would look at that node any more
+                self._log.exception("a node could not be looked at", node=name)
+            offered = self.offered()
+            for health, wanted in (("well", True), ("ill", False), ("unwatched", None)):
+                self._metrics.nodes.labels(health).set(sum(node["healthy"] is wanted for node in offered))
+            await asyncio.sleep(health_every)
 
     def _read_registry(self) -> None:
         try:
@@ -172,30 +191,29 @@ class NodeWatch:
             return
         self._fault, self._announced_at = None, time.monotonic()
 
-    def _ask(self, name: str) -> None:
+    async def _ask(self, client: httpx.AsyncClient, name: str) -> None:
         state, url = self._states[name], self._watched[name].url
-        status, _ = self._get(f"{url}/health")
+        status, _ = await _get(client, f"{url}/health", _answer_within)
         healthy = status == 200
-        if healthy and time.monotonic() - state.stats_at >= stats_every:
-            self._read_stats(name, state, url)
         if healthy is not state.healthy:
             self._log.info("node is well" if healthy else "node is not well", node=name, status=status)
         state.healthy = healthy
         if not healthy:
             state.by_key = {key: _gone(seen) for key, seen in state.by_key.items()}
             state.connected, state.stats_at = None, 0.0
+        elif time.monotonic() - state.stats_at >= stats_every:
+            status, body = await _get(client, f"{url}/stats?peers=heard", _stats_within)
+            if status == 200:
+                self._take_stats(name, state, body)
 
-    def _ask_bridge(self, endpoint: str) -> None:
-        status, _ = self._get(f"{self._bridges[endpoint]}/health")
+    async def _ask_bridge(self, client: httpx.AsyncClient, endpoint: str) -> None:
+        status, _ = await _get(client, f"{self._bridges[endpoint]}/health", _answer_within)
         healthy = status == 200
         if healthy is not self._bridge_health[endpoint]:
             self._log.info("bridge is well" if healthy else "bridge is not well", bridge=endpoint, status=status)
         self._bridge_health[endpoint] = healthy
 
-    def _read_stats(self, name: str, state: _State, url: str) -> None:
-        status, body = self._get(f"{url}/stats?peers=heard")
-        if status != 200:
-            return
+    def _take_stats(self, name: str, state: _State, body: bytes) -> None:
         try:
             stats = json.loads(body)
             silent = Seen(name, connected=False, last_handshake=None, received=0, sent=0)
@@ -209,17 +227,24 @@ class NodeWatch:
             return
         state.by_key, state.stats_at = by_key, time.monotonic()
 
-    def _get(self, url: str) -> tuple[int, bytes]:
-        """Status (0 for no answer) and body, both bounded."""
-        try:
-            response = self._pool.request("GET", url, timeout=_timeout, redirect=False, preload_content=False)
-            try:
-                body = response.read(_stats_limit)
-            finally:
-                response.close()
-        except (urllib3.exceptions.HTTPError, OSError):
-            return 0, b""
-        return response.status, body
+
+def _client() -> httpx.AsyncClient:
+    # Nothing compressed is asked for: what unpacks to gigabytes is not unpacked.
+    return httpx.AsyncClient(trust_env=False, headers={"Accept-Encoding": "identity"})
+
+
+async def _get(client: httpx.AsyncClient, url: str, seconds: float) -> tuple[int, bytes]:
+    """Status (0 for none in that time) and body, both bounded."""
+    try:
+        async with asyncio.timeout(seconds), client.stream("GET", url, timeout=seconds) as response:
+            body = bytearray()
+            async for part in response.aiter_raw():
+                body += part
+                if len(body) > _stats_limit:
+                    return 0, b""
+    except (httpx.HTTPError, OSError, TimeoutError):
+        return 0, b""
+    return response.status_code, bytes(body)
 
 
 def _seen(node: str, peer: Mapping[str, Any]) -> Seen:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from starlette.concurrency import run_in_threadpool
+
+from berth.chain.errors import ChainError
+from berth.chain.hashing import zero_address
 from berth.leases import views
 from berth.leases.clock import Clock
 from berth.leases.engine import Engine
 from berth.leases.errors import Refused, Temporary
+from berth.leases.holders import Holders
 from berth.leases.model import Lease, Phase, alive, new_id, new_name
 from berth.leases.pool import Pool
 from berth.leases.scenario import Exposure, Scenario
@@ -42,8 +47,11 @@ class Asked:
 class Admission:
     """Lets new leases in; ``draining``: none."""
 
-    def __init__(self, settings: ManagerSettings, engine: Engine, pool: Pool, clock: Clock) -> None:
+    def __init__(
+        self, settings: ManagerSettings, engine: Engine, pool: Pool, clock: Clock, holders: Holders | None
+    ) -> None:
         self.settings, self._engine, self._pool, self._clock = settings, engine, pool, clock
+        self._holders = holders
         self.draining = False
 
     async def admit(self, who: Caller, asked: Asked, key: str | None, sole: bool) -> tuple[Lease, bool]:
@@ -52,9 +60,10 @@ class Admission:
         if key is not None and (before := await self._engine.store.of_key(who.username, key)) is not None:
             return _same(before, fingerprint, key), False
         scenario, seconds = self._checked(asked)
+        wallet = await self._holder(who, asked, scenario)
         for _ in range(20):
             member = self._pool.take(asked.scenario)
-            lease = self._new(who, asked, scenario, seconds, key, sole, member)
+            lease = replace(self._new(who, asked, scenario, seconds, key, sole, member), wallet=wallet)
             try:
                 placed = await self._engine.admit(lease, self._subnets(scenario))
             except BaseException as error:
@@ -112,7 +121,6 @@ class Admission:
             sole=who.username if sole else None,
             key=key,
             fingerprint=asked.fingerprint,
-            wallet=who.wallet,
             images={role: template.image for role, template in scenario.containers.items()},
         )
 
@@ -135,13 +143,28 @@ class Admission:
                 leastMinutes=least / 60,
                 mostMinutes=most / 60,
             )
-        if (asked.exposure or scenario.exposure) == "vpn" and asked.token is None:
+        return scenario, seconds
+
+    async def _holder(self, who: Caller, asked: Asked, scenario: Scenario) -> str | None:
+        """The wallet that the lease stands and falls with; Refused where it does not hold the pass that is named."""
+        if (asked.exposure or scenario.exposure) != "vpn":
+            return who.wallet
+        if asked.token is None:
             raise Refused(
                 422,
                 "exposure-unavailable",
                 "a lease that only the tunnel reaches needs the pass that owns it: say pass",
             )
-        return scenario, seconds
+        if self._holders is None:
+            return who.wallet
+        try:
+            holder = await run_in_threadpool(self._holders.holder_of, int(asked.token))
+        except ChainError as error:
+            told = "the chain cannot be asked who holds the pass: try again"
+            raise Refused(503, "chain-unreachable", told, retry_after=5) from error
+        if holder == zero_address or (self.settings.lease_access == "pass" and holder != who.wallet):
+            raise Refused(403, "not-entitled", f"you do not hold pass {asked.token}")
+        return holder
 
     def _subnets(self, scenario: Scenario) -> int:
         return self.settings.catalogue.subnets.count if scenario.joined else 0

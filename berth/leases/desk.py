@@ -24,6 +24,7 @@ from berth.leases.clock import Clock
 from berth.leases.engine import Engine
 from berth.leases.errors import Refused, not_found
 from berth.leases.events import Events
+from berth.leases.holders import Holders
 from berth.leases.logs import Logs
 from berth.leases.model import (
     Illegal,
@@ -53,13 +54,13 @@ class Desk:
 
     def __init__(
         self, settings: ManagerSettings, engine: Engine, users: Users, pool: Pool, observer: Observer, events: Events,
-        logs: Logs, reconciler: Reconciler, clock: Clock,
+        logs: Logs, reconciler: Reconciler, clock: Clock, holders: Holders | None,
     ) -> None:  # fmt: skip
         self.settings, self.logs = settings, logs
         self._engine, self._users, self._pool, self._observer = engine, users, pool, observer
         self._events, self._reconciler, self._clock = events, reconciler, clock
         self._log = get_logger("desk")
-        self._admission = Admission(settings, engine, pool, clock)
+        self._admission = Admission(settings, engine, pool, clock, holders)
 
     # ------------------------------------------------------------ users and scenarios
 
@@ -185,7 +186,7 @@ class Desk:
                 return lease
             if lease.phase is not Phase.paused and self._clock.left(lease.expires) <= 0:
                 raise Illegal(f"lease {lease.id} is over: its time cannot be extended")
-            return extended(lease, seconds, self._longest_of(lease), self._clock.wall(), key)
+            return extended(lease, seconds, views.longest_of(lease, self.settings), self._clock.wall(), key)
 
         before, after = await self._change(identifier, change)
         if after is not before:
@@ -226,11 +227,6 @@ class Desk:
             raise not_found(identifier) from None
         except Illegal as error:
             raise Refused(409, error.reason, str(error)) from None
-
-    def _longest_of(self, lease: Lease) -> float:
-        scenario = self.settings.catalogue.scenarios.get(lease.scenario)
-        most = scenario.max_minutes if scenario else None
-        return min(self.settings.longest, most * 60 if most else self.settings.longest)
 
     async def session(self, who: Caller, identifier: str) -> SessionMade:
         """A way in through the gateway, until the lease ends at the latest."""

@@ -327,5 +327,5 @@ def why(lease: Lease) -> str:
         "expired": "its time is over",
         "deleted": "its holder ended it",
         "drained": "the operator ended it",
-        "lost": "its containers are gone",
+        "sold": "its pass has another holder",
     }[lease.ended_by]

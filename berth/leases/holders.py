@@ -57,6 +57,10 @@ class Holders:
                 self._known.popitem(last=False)
         return found
 
+    def holder_of(self, token: int) -> str:
+        """Who holds a pass now, the zero address where nobody does; ChainError."""
+        return self._registry.holder_of(token)
+
     def _tokens(self, wallet: str) -> list[int]:
         return sorted(self._history.of(wallet, self._collection.address).tokens)
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 _step: Final = 1000  # lines that may share a nanosecond
 _stamp: Final = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d) ?")
-_cursor: Final = re.compile(r"(\d{1,20})-(\d{1,20})-(\d{1,20})")
+_cursor: Final = re.compile(r"([0-9]{1,20})-([0-9]{1,20})-([0-9]{1,20})")
 _epoch: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 

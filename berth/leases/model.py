@@ -23,7 +23,7 @@ class Phase(StrEnum):
 
 
 Blocked = Literal["ending", "not-running", "not-paused", "limit-reached"]
-Ending = Literal["deleted", "expired", "failed", "drained", "lost"]
+Ending = Literal["deleted", "expired", "failed", "drained", "sold"]
 
 _moves: Final[dict[Phase, frozenset[Phase]]] = {
     Phase.requested: frozenset({Phase.creating, Phase.expiring, Phase.deleting}),

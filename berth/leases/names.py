@@ -34,7 +34,7 @@ class Names:
         """The container that a gateway finds by name: the public one, or a node's, which knows the caller's pass."""
         if lease.exposure == "public":
             return f"berth-{self.stack}-lease-{lease.name}"
-        return f"berth-{self.stack}-vpn-{pass_label(lease.holder_of or '')}-{lease.name}"
+        return f"berth-{self.stack}-vpn-{vpn_label(lease.holder_of or '', lease.name)}"
 
     def part(self, lease: str, number: int) -> str:
         return f"berth-{self.stack}-part-{lease}-{number}"
@@ -62,6 +62,10 @@ class Names:
         return {"label": [f"{stack_label}={self.owner}", which]}
 
 
-def pass_label(token: str) -> str:
-    """A pass in a container's name: its decimal id, or where that is long the start of its SHA-256."""
-    return token if len(token) <= _longest_token else sha256(token.encode()).hexdigest()[:_longest_token]
+def vpn_label(token: str, name: str) -> str:
+    """What names a lease to the gateways of nodes, which know the caller's pass and compute the same.
+
+    Long ids of passes are hashed together with the name: 128 bits, and no digits that another id could have.
+    """
+    joined = f"{token}-{name}"
+    return joined if len(token) <= _longest_token else "h" + sha256(joined.encode()).hexdigest()[:32]

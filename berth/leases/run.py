@@ -36,6 +36,7 @@ from berth.leases.metrics import LeaseMetrics
 from berth.leases.model import Lease, Phase
 from berth.leases.names import Names
 from berth.leases.observe import Observer
+from berth.leases.passwatch import PassWatch
 from berth.leases.pool import Pool
 from berth.leases.reconcile import Reconciler
 from berth.leases.settings import ManagerSettings, parts
@@ -83,9 +84,11 @@ class Manager:
         self.reconciler = Reconciler(self.engine, self.dock, self.pool, self.advance, settings.reconcile_seconds)
         self.watch = Watch(self.engine, self.dock, self.reconciler, self.advance)
         self.observer = Observer(self.dock, names)
+        self.holders = _holders(settings)
         self.desk = Desk(
-            settings, self.engine, self.users, self.pool, self.observer, self.events, self.logs, self.reconciler, clock
-        )
+            settings, self.engine, self.users, self.pool, self.observer, self.events, self.logs, self.reconciler, clock,
+            self.holders,
+        )  # fmt: skip
         self.clock = clock
         self._tasks: list[asyncio.Task[None]] = []
         self._mongo_error: str | None = "not asked yet"
@@ -107,6 +110,8 @@ class Manager:
             self.engine.deadlines.run(), self.watch.run(), self.reconciler.run(), self.pool.run(), self._look(),
         )  # fmt: skip
         self._tasks = [asyncio.create_task(one) for one in work]
+        if self.holders is not None:
+            self._tasks.append(asyncio.create_task(PassWatch(self.engine, self.holders).run()))
         for task in self._tasks:
             task.add_done_callback(self._ended)
 
@@ -180,15 +185,17 @@ class Manager:
         served = Origins(settings.public_url, frozenset(twin for one in named for twin in twins(one)))
         if settings.lease_access != "pass":
             return Callers(settings, self.users, served)
-        assert settings.chain_id is not None
         assert settings.access_session_key is not None
-        key, chain = settings.access_session_key.get_secret_value(), settings.chain_id
-        endpoint = Quorum([Endpoint(url, chain) for url in parts(settings.rpc_urls)], settings.quorum)
-        holders = Holders(
-            endpoint, KeyRegistry(endpoint, settings.key_registry), History(endpoint, settings.key_registry)
-        )
-        sessions = Sessions(key, f"{chain}|{settings.key_registry}", settings.session_seconds)
-        return Callers(settings, self.users, served, sessions, holders)
+        key, audience = settings.access_session_key.get_secret_value(), f"{settings.chain_id}|{settings.key_registry}"
+        return Callers(settings, self.users, served, Sessions(key, audience, settings.session_seconds), self.holders)
+
+
+def _holders(settings: ManagerSettings) -> Holders | None:
+    """Where a chain is named, whatever the access: leases that a pass owns end with it."""
+    if settings.chain_id is None or not settings.rpc_urls or not settings.key_registry:
+        return None
+    endpoint = Quorum([Endpoint(url, settings.chain_id) for url in parts(settings.rpc_urls)], settings.quorum)
+    return Holders(endpoint, KeyRegistry(endpoint, settings.key_registry), History(endpoint, settings.key_registry))
 
 
 def _unless(error: str | None) -> str | None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from berth.leases.api.models import ContainerInfo, Failure, Part, Resources, Status
 from berth.leases.clock import Clock
 from berth.leases.engine import why
-from berth.leases.model import Failed, Lease, Phase
+from berth.leases.model import Failed, Lease, Phase, alive, room_for
 from berth.leases.settings import ManagerSettings
 
 _statuses: dict[Phase, Status] = {
@@ -49,7 +49,8 @@ def show(
     lease: Lease, parts: list[Part], resources: Resources | None, settings: ManagerSettings, clock: Clock
 ) -> ContainerInfo:
     """The whole view."""
-    gone = lease.phase is Phase.gone
+    gone, most = lease.phase is Phase.gone, longest_of(lease, settings)
+    room = round(max(0.0, room_for(lease, most, clock.wall())), 3)
     ends = lease.expires.at if gone else clock.shown(lease.expires)
     left = 0.0 if gone else max(0.0, lease.remaining if lease.remaining is not None else clock.left(lease.expires))
     worst = [part.health for part in parts if part.health]
@@ -73,6 +74,7 @@ def show(
         "hardLimitAt": moment(lease.hard),
         "endedAt": None if lease.ended_at is None else moment(lease.ended_at),
         "remainingSeconds": round(left, 3),
+        "extendableSeconds": room if lease.phase in alive else 0.0,
         "paused": lease.phase is Phase.paused,
         "health": health,
         "why": sentence(lease, parts, left, ends),
@@ -84,6 +86,13 @@ def show(
         "resources": resources,
         "generation": lease.generation,
     })  # fmt: skip
+
+
+def longest_of(lease: Lease, settings: ManagerSettings) -> float:
+    """Seconds that a lease may live in all, extensions included."""
+    scenario = settings.catalogue.scenarios.get(lease.scenario)
+    most = settings.longest
+    return min(most, scenario.max_minutes * 60) if scenario and scenario.max_minutes else most
 
 
 def sentence(lease: Lease, parts: list[Part], left: float, ends: float) -> str:

@@ -14,6 +14,7 @@ from pydantic import StringConstraints
 from berth.access.api import origins
 from berth.access.api.bounded import Rate
 from berth.kit.health import Health
+from berth.kit.logging import get_logger
 from berth.kit.serve import Next, make_app
 from berth.leases.api import reference
 from berth.leases.api.admin import admin_routes
@@ -22,7 +23,7 @@ from berth.leases.api.leases import lease_routes
 from berth.leases.api.streams import stream_routes
 from berth.leases.api.users import user_routes
 from berth.leases.desk import Desk
-from berth.leases.errors import Refused
+from berth.leases.errors import LeaseError, Refused
 
 body_limit: Final = 16 * 1024  # bytes
 _open: Final = frozenset({"/health", "/metrics"})
@@ -66,6 +67,7 @@ def build(desk: Desk, callers: Callers, health: Health, registry: CollectorRegis
 
     app = make_app("berth leases", health, registry, guard)
     app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(LeaseError, _unavailable)
     user_routes(app, desk, callers)
     lease_routes(app, desk, callers)
     stream_routes(app, desk, callers)
@@ -112,3 +114,13 @@ async def _malformed(_: Request, error: Exception) -> JSONResponse:
     faults = [{"where": ".".join(str(part) for part in e["loc"]), "what": e["msg"]} for e in error.errors()]
     told = "; ".join(f"{fault['where']}: {fault['what']}" for fault in faults)
     return Refused(422, "malformed", f"the request is not as expected: {told}", errors=faults).response()
+
+
+async def _unavailable(request: Request, error: Exception) -> JSONResponse:
+    """What is not the caller's fault: MongoDB or Docker do not do what they should, and may soon."""
+    if isinstance(error, Refused):
+        return error.response()
+    # The reason names what is behind, which is the operator's business.
+    get_logger("http").error("a request could not be served", path=request.url.path, reason=str(error))
+    told = "the leases cannot be reached right now: nothing was lost, try the same again in some seconds"
+    return Refused(503, "unavailable", told, retry_after=3).response()

@@ -135,7 +135,10 @@ class Failure(_Shown):
 
 
 class ContainerInfo(_Shown):
-    """A lease as its holder sees it.  ``why`` says in a sentence why and when it will stop."""
+    """A lease as its holder sees it.  ``why`` says in a sentence why and when it will stop.
+
+    ``extendableSeconds``: what extending would take at most.
+    """
 
     id: str
     username: str
@@ -155,6 +158,7 @@ class ContainerInfo(_Shown):
     hard_limit_at: datetime
     ended_at: datetime | None
     remaining_seconds: float
+    extendable_seconds: float
     paused: bool
     health: Literal["starting", "healthy", "unhealthy"] | None
     why: str

@@ -18,7 +18,7 @@ from berth.chain.endpoint import Endpoint
 from berth.chain.errors import AnswerTooLarge, CallFailed, ChainUnreachable, TemporaryError
 from berth.chain.hashing import keccak
 
-accounts_kept: Final = 1000
+accounts_kept: Final = 1000  # with passes, and as many without
 passes_kept: Final = 1000  # of one account; an exchange that holds more does not connect by hand
 _overlap: Final = 64  # blocks that are read again, because a reorganisation may have changed them
 _smallest: Final = 16
@@ -61,7 +61,9 @@ class History:
     def __init__(self, endpoint: Endpoint, registry: str, start: int = 0, span: int = 10_000) -> None:
         self._endpoint, self._registry, self._start = endpoint, registry, start
         self._span = span  # blocks in one question; halved when the endpoint finds it too many
+        # Apart, because a wallet that nothing was ever given to is free: any number of them must not drive out members.
         self._known: OrderedDict[str, Mentions] = OrderedDict()
+        self._strangers: OrderedDict[str, Mentions] = OrderedDict()
         self._lock = threading.Lock()
         # A long chain takes long for each new account: whoever brings many must not take every thread.
         self._readers = threading.Semaphore(_at_once)
@@ -81,7 +83,8 @@ class History:
 
     def _of(self, account: str, collection: str, seconds: float) -> Mentions:
         with self._lock:
-            found = self._known.pop(account, None) or Mentions(read_to=self._start - 1)
+            known = self._known.pop(account, None) or self._strangers.pop(account, None)
+        found = known or Mentions(read_to=self._start - 1)
         deadline = time.monotonic() + seconds
         try:
             head = self._endpoint.block().number
@@ -102,10 +105,11 @@ class History:
                     span = (end - position + 1) // 2
         finally:
             # Also where it failed: what was read is not read again.  Two threads may read the same, which is harmless.
+            kept = self._known if found.tokens or found.bindings else self._strangers
             with self._lock:
-                self._known[account] = found
-                while len(self._known) > accounts_kept:
-                    self._known.popitem(last=False)
+                kept[account] = found
+                while len(kept) > accounts_kept:
+                    kept.popitem(last=False)
         return Mentions(set(found.tokens), dict(found.bindings), found.read_to)
 
     def _read(self, account: str, collection: str, first: int, last: int, into: Mentions) -> bool:

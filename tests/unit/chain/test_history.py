@@ -125,6 +125,21 @@ def test_an_account_with_more_events_than_an_answer_holds_is_read_in_parts_and_n
     assert len(chain.ranges) == 5
 
 
+def test_wallets_without_a_pass_drive_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("berth.chain.history.accounts_kept", 3)
+    chain = Chain([transfer(1, 10)], 20_000)
+    history = History(chain, registry)
+    for account in (alice, *(f"0x{number:040x}" for number in range(1, 6))):
+        history.of(account, collection)
+    chain.ranges.clear()
+    assert history.of(alice, collection).tokens == {1}
+    assert chain.ranges == [(19_937, 20_000)]
+    # They are remembered as well, the last of them, and whoever is given a pass is one of the others.
+    chain.ranges.clear()
+    history.of(f"0x{5:040x}", collection)
+    assert chain.ranges == [(19_937, 20_000)]
+
+
 def test_an_endpoint_that_takes_no_range_is_an_error() -> None:
     with pytest.raises(CallFailed):
         History(Chain([], 100, most=3), registry).of(alice, collection)

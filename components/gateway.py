@@ -46,6 +46,7 @@ class Gateway(Component):
             url=settings.url,
             tls=settings.tls is not None,
             api_per_minute=settings.api_per_minute,
+            connections=settings.connections_per_address,
             probe_urls=tuple(probe_urls),
             proxy=network.router_address if settings.behind_proxy else "",
         )

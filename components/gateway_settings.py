@@ -72,6 +72,8 @@ class GatewaySettings(Section):
     """Whether a proxy on this host comes before it, whose `X-Forwarded-For` says who asks."""
     api_per_minute: Annotated[int, Field(ge=10, le=100_000), Allowed("a whole number from 10 to 100000")] = 300
     """How many calls of the access API one address may make in a minute."""
+    connections_per_address: Annotated[int, Field(ge=8, le=4000), Allowed("a whole number from 8 to 4000")] = 256
+    """How many connections one address (of IPv6: one /64) may have at once; more are refused. A proxy is not bound."""
 
     @property
     def url(self) -> str:

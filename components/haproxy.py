@@ -42,13 +42,14 @@ class Front:
     """How the gateway is reached.
 
     ``url``: what people open; ``tls``: whether it ends TLS itself; ``api_per_minute``: calls of the API that one
-    address may make; ``probe_urls``: what the page asks to measure the way to each node; ``proxy``: the address that
-    a proxy before it has, if there is one.
+    address may make; ``connections``: how many one source may have at once; ``probe_urls``: what the page asks to
+    measure the way to each node; ``proxy``: the address that a proxy before it has, if there is one.
     """
 
     url: str
     tls: bool = False
     api_per_minute: int = 300
+    connections: int = 256
     probe_urls: tuple[str, ...] = ()
     proxy: str = ""
 
@@ -92,6 +93,8 @@ def render(parts: Sequence[Part], stack: str, front: Front) -> dict[str, str]:
         "large": problem(413, "Too large", "The API takes no body of more than 12 KiB."),
         "nowhere": problem(404, "Not found", "There is no such API."),
         "rate": str(front.api_per_minute),
+        "connections": str(front.connections),
+        "but_proxy": f" !{{ src {front.proxy} }}" if front.proxy else "",
         "assets": _assets(),
         "probes": _probes(_nodes(parts)),
         "backends": "\n".join([*map(_backend, parts), *map(_ping, _nodes(parts))]).rstrip(),

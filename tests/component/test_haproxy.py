@@ -188,6 +188,16 @@ def test_calls_of_the_api_are_counted_and_bounded() -> None:
     assert document["status"] == 429
 
 
+@pytest.mark.parametrize(("proxy", "but"), [("", ""), ("172.30.10.1", " !{ src 172.30.10.1 }")])
+def test_connections_of_one_source_are_bounded_before_anything_is_read(proxy: str, but: str) -> None:
+    lines = frontend(
+        render(parts(), "dev", Front("http://localhost/", connections=9, proxy=proxy))["haproxy.cfg"], "public"
+    )
+    counted = lines.index("tcp-request connection track-sc1 src,ipmask(32,64) table sources")
+    assert lines[counted + 1] == "tcp-request connection reject if { sc_conn_cur(1) gt 9 }" + but
+    assert counted < min(index for index, line in enumerate(lines) if line.startswith("http-request"))
+
+
 def test_the_page_may_ask_the_nodes_where_they_are() -> None:
     probes = ("http://localhost/nodes/node-1/ping", "https://node-2.example.org:8443/ping")
     policy = Front("http://localhost/", probe_urls=probes).headers()["Content-Security-Policy"]

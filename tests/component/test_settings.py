@@ -51,13 +51,24 @@ wrong: list[tuple[dict[str, Any], list[str]]] = [
     ({"gatway": {}}, ["berth:gatway is not a setting", "did you mean gateway?", "allowed are: access, chain,"]),
     (
         {"gateway": {"htpPort": 80}},
-        ["berth:gateway.htpPort is not a setting", "httpPort", "altPort, apiPerMinute, behindProxy, bind, httpPort"],
+        [
+            "berth:gateway.htpPort is not a setting",
+            "httpPort",
+            "altPort, apiPerMinute, behindProxy, bind, connectionsPerAddress, httpPort",
+        ],
     ),
     ({"gateway": {"httpPort": "80"}}, ["berth:gateway.httpPort", '"80"', "whole number from 1 to 65535"]),
     ({"gateway": {"httpPort": 0}}, ["berth:gateway.httpPort", "0", "from 1 to 65535"]),
     ({"gateway": {"bind": "localhost"}}, ["berth:gateway.bind", '"localhost"', "an IPv4 address"]),
     ({"gateway": {"bind": "999.0.0.1"}}, ["berth:gateway.bind", '"999.0.0.1"', "an IPv4 address"]),
-    ({"gateway": 3}, ["berth:gateway", "3", "an object with altPort, apiPerMinute, behindProxy, bind, httpPort"]),
+    (
+        {"gateway": 3},
+        [
+            "berth:gateway",
+            "3",
+            "an object with altPort, apiPerMinute, behindProxy, bind, connectionsPerAddress, httpPort",
+        ],
+    ),
     ({"runtime": "kubernetes"}, ["berth:runtime", '"kubernetes"', "docker"]),
     ({"runtime": "swarm"}, ["berth:runtime", '"swarm"', "docker"]),
     ({"mongodb": {"members": 2}}, ["berth:mongodb.members", "2", "1, 3 or 5"]),

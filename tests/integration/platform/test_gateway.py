@@ -7,6 +7,7 @@ import socket
 import ssl
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -44,7 +45,9 @@ http.server.ThreadingHTTPServer(("", 8080), Handler).serve_forever()
 """
 # Requests a minute that one address may make of the API, here.
 rate = 30
-front = Front("http://localhost/", api_per_minute=rate)
+# And connections at once.
+most = 20
+front = Front("http://localhost/", api_per_minute=rate, connections=most)
 
 
 @dataclass
@@ -124,6 +127,30 @@ def test_health_follows_each_part(stack: Stack, part: str, status: int, word: st
         stack.parts[part].unpause()
     stack.expect(200, "ok", set())
     assert 'data-state="down"' not in stack.get("/status").text
+
+
+def test_one_source_has_so_many_connections_and_no_more(stack: Stack) -> None:
+    address = (stack.lab.address(stack.gateway), 8000)
+    with ExitStack() as ending:
+        held = [ending.enter_context(socket.create_connection(address, 5)) for _ in range(most)]
+        eventually("all are counted", lambda: _refused(address), 5)
+        # Those who have theirs are served, and the gateway's own check is as well.
+        held[0].sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        held[0].settimeout(5)
+        assert held[0].recv(100).startswith(b"HTTP/1.1 200")
+    eventually("they are free again", lambda: stack.get("/health").status_code == 200, 5, (httpx.HTTPError,))
+
+
+def _refused(address: tuple[str, int]) -> bool:
+    with socket.create_connection(address, 5) as one:
+        one.settimeout(1)
+        try:
+            one.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            return not one.recv(1)
+        except ConnectionError:
+            return True
+        except TimeoutError:
+            return False
 
 
 def test_a_container_that_stops_and_starts_again_is_found_again(stack: Stack) -> None:

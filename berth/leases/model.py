@@ -208,3 +208,27 @@ def new_name(of: str) -> str:
     """A DNS label of at most 30 characters that was never used: names outlive what they named, in sessions."""
     kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in of.lower()).strip("-")[:19].strip("-") or "lease"
     return f"{kept}-{''.join(secrets.choice(_alphabet) for _ in range(10))}"
+
+
+def why(lease: Lease) -> str:
+    """Why and when it stops, or stopped, in a sentence."""
+    if lease.ended_by == "failed" or (lease.failed and lease.phase in (Phase.requested, Phase.creating)):
+        told = lease.failed.message if lease.failed else "it could not be made"
+        return f"could not be started: {told}" if lease.ended_by else f"is being tried again: {told}"
+    return {
+        None: "ends when its time is over",
+        "expired": "its time is over",
+        "deleted": "its holder ended it",
+        "drained": "the operator ended it",
+        "sold": "its pass has another holder",
+    }[lease.ended_by]
+
+
+def span(seconds: float) -> str:
+    """For people: 45 s, 12 min, 3 h 5 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")

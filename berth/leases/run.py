@@ -20,29 +20,29 @@ from berth.chain.key_registry import KeyRegistry
 from berth.chain.quorum import Quorum
 from berth.kit import logging, metrics, serve
 from berth.kit.health import Check, Health
-from berth.leases.advance import Advance, Place
 from berth.leases.api.app import build
 from berth.leases.api.callers import Callers
+from berth.leases.api.desk import Desk
+from berth.leases.api.observe import Observer
 from berth.leases.clock import Clock
-from berth.leases.desk import Desk
 from berth.leases.dock import Dock
-from berth.leases.engine import Engine
+from berth.leases.engine.advance import Advance, Place
+from berth.leases.engine.core import Engine
+from berth.leases.engine.passwatch import PassWatch
+from berth.leases.engine.pool import Pool
+from berth.leases.engine.reconcile import Reconciler
+from berth.leases.engine.watch import Watch
 from berth.leases.errors import LeaseError
-from berth.leases.events import Events
 from berth.leases.holders import Holders
-from berth.leases.journal import Journal
-from berth.leases.logs import Logs
 from berth.leases.metrics import LeaseMetrics
 from berth.leases.model import Lease, Phase
 from berth.leases.names import Names
-from berth.leases.observe import Observer
-from berth.leases.passwatch import PassWatch
-from berth.leases.pool import Pool
-from berth.leases.reconcile import Reconciler
 from berth.leases.settings import ManagerSettings, parts
-from berth.leases.store import Store, connect
-from berth.leases.users import Users
-from berth.leases.watch import Watch
+from berth.leases.store.journal import Journal
+from berth.leases.store.leases import Store, connect
+from berth.leases.store.users import Users
+from berth.leases.streams.events import Events
+from berth.leases.streams.logs import Logs
 
 _redis_seconds: Final = 2.0
 _look_seconds: Final = 2.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi import Depends, FastAPI
 
 from berth.leases.api.callers import Callers
+from berth.leases.api.desk import Desk
 from berth.leases.api.models import ContainerInfo, ContainerPage, DrainBody, Overview
 from berth.leases.api.params import LeaseId
-from berth.leases.desk import Desk
 
 
 def admin_routes(app: FastAPI, desk: Desk, callers: Callers) -> None:

@@ -19,10 +19,10 @@ from berth.kit.serve import Next, make_app
 from berth.leases.api import reference
 from berth.leases.api.admin import admin_routes
 from berth.leases.api.callers import Callers
+from berth.leases.api.desk import Desk
 from berth.leases.api.leases import lease_routes
 from berth.leases.api.streams import stream_routes
 from berth.leases.api.users import user_routes
-from berth.leases.desk import Desk
 from berth.leases.errors import LeaseError, Refused
 
 body_limit: Final = 16 * 1024  # bytes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from fastapi import Request, WebSocket
@@ -18,22 +17,12 @@ from berth.leases.api.models import username_pattern
 from berth.leases.errors import Refused
 from berth.leases.holders import Holders
 from berth.leases.settings import ManagerSettings
-from berth.leases.users import Users
+from berth.leases.store.users import Caller, Users
 
 guest: Final = "guest"
 _username: Final = re.compile(username_pattern)
 _safe: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _protocol_token: Final = "bearer."
-
-
-@dataclass(frozen=True)
-class Caller:
-    """``named``: only said so, with LEASE_ACCESS=open."""
-
-    username: str
-    admin: bool = False
-    wallet: str | None = None
-    named: bool = False
 
 
 class Callers:

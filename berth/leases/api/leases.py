@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import Depends, FastAPI, Query, Response
 
-from berth.leases.admission import Asked
-from berth.leases.api.callers import Caller, Callers
+from berth.leases.api.callers import Callers
+from berth.leases.api.desk import Desk
 from berth.leases.api.models import (
     ContainerInfo,
     ContainerPage,
@@ -19,7 +19,8 @@ from berth.leases.api.models import (
     Username,
 )
 from berth.leases.api.params import Cursor, Idempotency, LeaseId, Limit, Wait
-from berth.leases.desk import Desk
+from berth.leases.engine.admission import Asked
+from berth.leases.store.users import Caller
 
 
 def lease_routes(app: FastAPI, desk: Desk, callers: Callers) -> None:

@@ -14,8 +14,8 @@ from starlette.websockets import WebSocketState
 from berth.kit.logging import get_logger
 from berth.kit.problem import Problem
 from berth.leases.api.callers import Callers
-from berth.leases.desk import Desk
-from berth.leases.lines import Record, shown
+from berth.leases.api.desk import Desk
+from berth.leases.streams.lines import Record, shown
 
 _refused: Final = 1008
 _ended: Final = 1000

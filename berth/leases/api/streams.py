@@ -7,12 +7,13 @@ from typing import Annotated
 from fastapi import Depends, FastAPI, Header, WebSocket
 from fastapi.responses import StreamingResponse
 
-from berth.leases.api.callers import Caller, Callers
+from berth.leases.api.callers import Callers
+from berth.leases.api.desk import Desk
 from berth.leases.api.logsocket import serve_logs
 from berth.leases.api.models import LogPage
 from berth.leases.api.params import LeaseId, Limit, LogCursor, Role
-from berth.leases.desk import Desk
 from berth.leases.scenario import main
+from berth.leases.store.users import Caller
 
 
 def stream_routes(app: FastAPI, desk: Desk, callers: Callers) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from fastapi import Depends, FastAPI, Response
 
-from berth.leases.admission import Asked
-from berth.leases.api.callers import Caller, Callers
+from berth.leases.api.callers import Callers
+from berth.leases.api.desk import Desk
 from berth.leases.api.models import ContainerInfo, Me, ProblemDocument, UserBody, UserContainerBody, UserMade, Username
 from berth.leases.api.params import Idempotency, Wait
-from berth.leases.desk import Desk
+from berth.leases.engine.admission import Asked
 from berth.leases.errors import Refused
+from berth.leases.store.users import Caller
 
 
 def user_routes(app: FastAPI, desk: Desk, callers: Callers) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from berth.leases import crash
+from berth.leases.engine import crash
 from tests.integration.leases.world import Servers, World, catalogue, eventually, template
 
 pytestmark = pytest.mark.docker
@@ -34,7 +34,7 @@ removing = [p for p in crash.points if p.startswith("removal.")]
 
 def test_every_point_is_tried_here() -> None:
     assert sorted([*making, *claiming, *filling, *removing]) == sorted(crash.points)
-    source = "".join(path.read_text() for path in Path(crash.__file__).parent.glob("*.py"))
+    source = "".join(path.read_text() for path in Path(crash.__file__).parent.rglob("*.py"))
     for point in crash.points:
         assert source.count(f'"{point}"') >= 2, f"{point} is named, but nothing passes it"
 

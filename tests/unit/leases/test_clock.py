@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from berth.leases.clock import Clock
-from berth.leases.deadlines import Deadlines
+from berth.leases.engine.deadlines import Deadlines
 from berth.leases.model import Deadline
 from tests.unit.leases.samples import Steady
 

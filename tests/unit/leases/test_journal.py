@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from berth.leases import journal
-from berth.leases.journal import Entry, Journal, read
 from berth.leases.model import Deadline
+from berth.leases.store import journal
+from berth.leases.store.journal import Entry, Journal, read
 
 
 def entry(name: str, at: float) -> Entry:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from berth.leases.lines import Cursor, Gap, Line, Numbering, Position, parse_cursor, shown, split
+from berth.leases.streams.lines import Cursor, Gap, Line, Numbering, Position, parse_cursor, shown, split
 
 stamps = st.lists(st.integers(0, 30), min_size=1, max_size=60)
 

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from berth.leases import model
 from berth.leases.model import Illegal, Lease, Phase, extended, new_id, new_name, paused, resumed
-from berth.leases.store import ended
+from berth.leases.store.leases import ended
 from tests.unit.leases.samples import day, lease, now
 
 allowed = {

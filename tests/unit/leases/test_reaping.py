@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from berth.leases.journal import Entry
 from berth.leases.model import Lease, Phase
-from berth.leases.reaping import Known, verdict
+from berth.leases.reaper.verdict import Known, verdict
+from berth.leases.store.journal import Entry
 from tests.unit.leases.samples import Steady, day, lease, now
 
 grace = 10.0

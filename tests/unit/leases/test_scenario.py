@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from berth.leases import spec
+from berth.leases.engine import spec
 from berth.leases.names import Names, vpn_label
 from berth.leases.scenario import Catalogue, Template, fill, parse
 from tests.unit.leases.samples import lease

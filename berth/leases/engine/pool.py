@@ -13,10 +13,10 @@ from contextlib import suppress
 from typing import Any, Final
 
 from berth.kit.logging import get_logger
-from berth.leases import crash, spec
-from berth.leases.advance import Place
 from berth.leases.clock import Clock
 from berth.leases.dock import Conflict, Dock, Missing
+from berth.leases.engine import crash, spec
+from berth.leases.engine.advance import Place
 from berth.leases.errors import LeaseError
 from berth.leases.model import new_id
 from berth.leases.names import Names, lease_label, pool_label, spec_label

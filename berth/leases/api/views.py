@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 
 from berth.leases.api.models import ContainerInfo, Failure, Part, Resources, Status
 from berth.leases.clock import Clock
-from berth.leases.engine import why
-from berth.leases.model import Failed, Lease, Phase, alive, room_for
+from berth.leases.model import Failed, Lease, Phase, alive, room_for, span, why
 from berth.leases.settings import ManagerSettings
 
 _statuses: dict[Phase, Status] = {
@@ -111,16 +110,6 @@ def sentence(lease: Lease, parts: list[Part], left: float, ends: float) -> str:
         memory = ", out of memory" if gone.out_of_memory else ""
         return f"Its program ended by itself (exit code {gone.exit_code}{memory}); the lease ends in {span(left)}."
     return f"Ends in {span(left)}, at {moment(ends):%H:%M:%S} UTC, when its time is over; it can be extended."
-
-
-def span(seconds: float) -> str:
-    """For people: 45 s, 12 min, 3 h 5 min."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 90:
-        return f"{minutes} min"
-    return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
 
 
 def moment(at: float | None) -> datetime:

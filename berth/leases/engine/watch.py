@@ -6,13 +6,13 @@ import asyncio
 from typing import Any, Final
 
 from berth.kit.logging import get_logger
-from berth.leases.advance import Advance
 from berth.leases.dock import Dock
-from berth.leases.engine import Engine
+from berth.leases.engine.advance import Advance
+from berth.leases.engine.core import Engine
+from berth.leases.engine.reconcile import Reconciler
 from berth.leases.errors import LeaseError
 from berth.leases.model import Phase
 from berth.leases.names import lease_label, role_label
-from berth.leases.reconcile import Reconciler
 
 _settled: Final = frozenset({Phase.ready, Phase.paused})
 _retry_seconds: Final = 0.5

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from berth.kit.logging import get_logger
-from berth.leases import tickets, views
-from berth.leases.admission import Admission, Asked
+from berth.leases.api import tickets, views
 from berth.leases.api.models import (
     ContainerInfo,
     ContainerPage,
+    LogLine,
     LogPage,
     Me,
     Overview,
@@ -20,12 +20,14 @@ from berth.leases.api.models import (
     Status,
     UserMade,
 )
+from berth.leases.api.observe import Observer
 from berth.leases.clock import Clock
-from berth.leases.engine import Engine
+from berth.leases.engine.admission import Admission, Asked
+from berth.leases.engine.core import Engine
+from berth.leases.engine.pool import Pool
+from berth.leases.engine.reconcile import Reconciler
 from berth.leases.errors import Refused, not_found
-from berth.leases.events import Events
 from berth.leases.holders import Holders
-from berth.leases.logs import Logs
 from berth.leases.model import (
     Illegal,
     Lease,
@@ -34,17 +36,15 @@ from berth.leases.model import (
     extended,
     paused,
     resumed,
+    span,
 )
-from berth.leases.observe import Observer
-from berth.leases.pool import Pool
-from berth.leases.reconcile import Reconciler
 from berth.leases.scenario import Scenario
 from berth.leases.settings import ManagerSettings
-from berth.leases.store import Vanished
-from berth.leases.users import Users
-
-if TYPE_CHECKING:
-    from berth.leases.api.callers import Caller
+from berth.leases.store.leases import Vanished
+from berth.leases.store.users import Caller, Users
+from berth.leases.streams.events import Events
+from berth.leases.streams.lines import shown
+from berth.leases.streams.logs import Logs
 
 _act_seconds: Final = 10.0  # for a pause or resume to be done
 
@@ -190,7 +190,7 @@ class Desk:
 
         before, after = await self._change(identifier, change)
         if after is not before:
-            self._engine.tell("extended", after, f"has {views.span(seconds)} more")
+            self._engine.tell("extended", after, f"has {span(seconds)} more")
         return await self._show(after, resources=False)
 
     async def pause(self, who: Caller, identifier: str) -> ContainerInfo:
@@ -253,7 +253,10 @@ class Desk:
 
     async def log_page(self, who: Caller, identifier: str, after: str | None, limit: int, role: str) -> LogPage:
         """A page of what the lease wrote."""
-        return await self.logs.page(await self.with_role(who, identifier, role), after, limit, role)
+        lease = await self.with_role(who, identifier, role)
+        records, cursor, more = await self.logs.page(lease, role, after, limit)
+        lines = [LogLine.model_validate(shown(record, role)) for record in records]
+        return LogPage(lines=lines, cursor=str(cursor), more=more)
 
     async def follow_events(self, who: Caller | None, after: str | None) -> AsyncIterator[str]:
         """Server-sent events, with a comment now and then that keeps proxies from giving up."""

@@ -13,15 +13,16 @@ from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from berth.kit.logging import correlate, get_logger
-from berth.leases import backoff, crash, journal
 from berth.leases.clock import Clock
-from berth.leases.deadlines import Deadlines
 from berth.leases.dock import Dock
+from berth.leases.engine import backoff, crash
+from berth.leases.engine.deadlines import Deadlines
 from berth.leases.errors import LeaseError, Permanent, Temporary
-from berth.leases.model import Ending, Failed, Illegal, Lease, Phase, alive, ending
+from berth.leases.model import Ending, Failed, Illegal, Lease, Phase, alive, ending, why
 from berth.leases.names import Names
 from berth.leases.scenario import Catalogue, Scenario
-from berth.leases.store import Store, Vanished
+from berth.leases.store import journal
+from berth.leases.store.leases import Store, Vanished
 
 give_up_after: Final = 6  # attempts to make a lease
 
@@ -315,17 +316,3 @@ class Engine:
         if found is None:
             raise Permanent(f"the scenario {lease.scenario} is not there any more")
         return found
-
-
-def why(lease: Lease) -> str:
-    """Why and when it stops, or stopped, in a sentence."""
-    if lease.ended_by == "failed" or (lease.failed and lease.phase in (Phase.requested, Phase.creating)):
-        told = lease.failed.message if lease.failed else "it could not be made"
-        return f"could not be started: {told}" if lease.ended_by else f"is being tried again: {told}"
-    return {
-        None: "ends when its time is over",
-        "expired": "its time is over",
-        "deleted": "its holder ended it",
-        "drained": "the operator ended it",
-        "sold": "its pass has another holder",
-    }[lease.ended_by]

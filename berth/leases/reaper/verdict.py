@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from berth.leases.clock import Clock
-from berth.leases.journal import Entry
 from berth.leases.model import Lease, Phase
 from berth.leases.names import lease_label, until_label
+from berth.leases.store.journal import Entry
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from berth.chain.errors import ChainError
 from berth.kit.logging import get_logger
-from berth.leases.engine import Engine
+from berth.leases.engine.core import Engine
 from berth.leases.errors import LeaseError
 from berth.leases.holders import Holders
 from berth.leases.model import Lease, alive

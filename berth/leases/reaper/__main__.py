@@ -13,7 +13,7 @@ def main() -> int:
     """The exit status: 2 for wrong settings, 1 for a service that cannot start."""
     # First of all: as process 1 of a container it would ignore SIGTERM while it loads the rest.
     serve.exit_on_signals()
-    from berth.leases.reap import serve_reaper
+    from berth.leases.reaper.service import serve_reaper
     from berth.leases.settings import LeaseSettings
 
     try:

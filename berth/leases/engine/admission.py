@@ -5,25 +5,21 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
 
 from berth.chain.errors import ChainError
 from berth.chain.hashing import zero_address
-from berth.leases import views
 from berth.leases.clock import Clock
-from berth.leases.engine import Engine
+from berth.leases.engine.core import Engine
+from berth.leases.engine.pool import Pool
 from berth.leases.errors import Refused, Temporary
 from berth.leases.holders import Holders
-from berth.leases.model import Lease, Phase, alive, new_id, new_name
-from berth.leases.pool import Pool
+from berth.leases.model import Lease, Phase, alive, new_id, new_name, span
 from berth.leases.scenario import Exposure, Scenario
 from berth.leases.settings import ManagerSettings
-from berth.leases.store import Full, Taken
-
-if TYPE_CHECKING:
-    from berth.leases.api.callers import Caller
+from berth.leases.store.leases import Full, Taken
+from berth.leases.store.users import Caller
 
 
 @dataclass(frozen=True)
@@ -139,7 +135,7 @@ class Admission:
             raise Refused(
                 422,
                 "duration-out-of-range",
-                f"{views.span(seconds)} is out of range: {views.span(least)} to {views.span(most)}",
+                f"{span(seconds)} is out of range: {span(least)} to {span(most)}",
                 leastMinutes=least / 60,
                 mostMinutes=most / 60,
             )
@@ -174,7 +170,7 @@ class Admission:
         wait = max(1.0, self._clock.left(first.expires)) if first else 5.0
         most = self.settings.max_per_user if full.user else self.settings.max_containers
         whose = "you have" if full.user else "the stack has"
-        told = f"{whose} {most} leases, which is the most: the first ends in {views.span(wait)}"
+        told = f"{whose} {most} leases, which is the most: the first ends in {span(wait)}"
         return Refused(429, "user-quota-full" if full.user else "quota-full", told, retry_after=wait)
 
 

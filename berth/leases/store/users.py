@@ -25,6 +25,16 @@ class User:
     wallet: str | None = None
 
 
+@dataclass(frozen=True)
+class Caller:
+    """``named``: only said so, with LEASE_ACCESS=open."""
+
+    username: str
+    admin: bool = False
+    wallet: str | None = None
+    named: bool = False
+
+
 class Users:
     """A token has 256 random bits, so a fast hash keeps it as well as a slow one would."""
 

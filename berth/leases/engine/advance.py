@@ -14,14 +14,14 @@ from datetime import datetime
 from typing import Any, Final
 
 from berth.kit.logging import get_logger
-from berth.leases import crash, spec
 from berth.leases.dock import Conflict, Dock, Missing
-from berth.leases.engine import Engine
+from berth.leases.engine import crash, spec
+from berth.leases.engine.core import Engine
 from berth.leases.errors import LeaseError, Permanent, Unknown
 from berth.leases.model import Lease, Phase
 from berth.leases.names import lease_label, role_label
 from berth.leases.scenario import Scenario, Template, main, told_folder
-from berth.leases.store import ended
+from berth.leases.store.leases import ended
 
 _poll_seconds: Final = 0.1
 _outage_slack: Final = 20.0  # seconds; a daemon that stops takes its containers with it before it says so

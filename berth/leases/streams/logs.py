@@ -18,14 +18,11 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from berth.kit.logging import get_logger
-from berth.leases.api.models import LogLine, LogPage
 from berth.leases.dock import Conflict, Dock, Missing
-from berth.leases.engine import why
 from berth.leases.errors import LeaseError, Refused
-from berth.leases.lines import Cursor, End, Gap, Line, Numbering, Position, Record, parse_cursor, shown, start
-from berth.leases.model import Lease, Phase
+from berth.leases.model import Lease, Phase, why
 from berth.leases.names import Names
-from berth.leases.scenario import main
+from berth.leases.streams.lines import Cursor, End, Gap, Line, Numbering, Position, Record, parse_cursor, start
 
 kept_here: Final = 2_000  # lines per container in the collector
 kept_in_redis: Final = 5_000
@@ -90,19 +87,19 @@ class Logs:
 
     # ------------------------------------------------------------ reading
 
-    async def page(self, lease: Lease, after: str | None, limit: int, role: str = main) -> LogPage:
-        """Up to ``limit`` records past a cursor, without waiting for more."""
+    async def page(self, lease: Lease, role: str, after: str | None, limit: int) -> tuple[list[Record], Cursor, bool]:
+        """Up to ``limit`` records past a cursor, none waited for; where to go on, and whether there is more."""
         cursor, records = _cursor(after), list[Record]()
-        while len(records) < limit:
+        while len(records) <= limit:
             found = await self._history(lease, role, cursor, None)
-            records += found
-            if not found or len(found) < 2:
+            if not found:
                 break
+            records += found
             cursor = _position(found[-1])
+            if isinstance(found[-1], Gap):
+                break
         more, records = len(records) > limit, records[:limit]
-        last = str(_position(records[-1])) if records else str(_cursor(after))
-        lines = [LogLine.model_validate(shown(record, role)) for record in records]
-        return LogPage(lines=lines, cursor=last, more=more)
+        return records, _position(records[-1]) if records else _cursor(after), more
 
     async def follow(self, lease: Lease, role: str, after: str | None) -> AsyncGenerator[list[Record], None]:
         """Batches of records past a cursor (from the first line without one), then as they are written, to the end."""

@@ -13,14 +13,14 @@ from prometheus_client import CollectorRegistry, Counter
 
 from berth.kit import logging, metrics, serve
 from berth.kit.health import Check, Health
-from berth.leases import journal, reaping
 from berth.leases.clock import Clock
 from berth.leases.dock import Dock
 from berth.leases.errors import LeaseError, Temporary
 from berth.leases.names import Names
-from berth.leases.reaping import Known
+from berth.leases.reaper.verdict import Known, ending, lease_of, verdict
 from berth.leases.settings import LeaseSettings
-from berth.leases.store import Store, connect
+from berth.leases.store import journal
+from berth.leases.store.leases import Store, connect
 
 _stale_seconds: Final = 60.0
 
@@ -59,10 +59,10 @@ class Reaper:
         """Once.  LeaseError where Docker does not say."""
         mine = self._names.owned()
         containers, networks = await asyncio.gather(self._dock.containers(mine), self._dock.networks(mine))
-        known = await self._known({reaping.lease_of(one["Labels"]) for one in (*containers, *networks)})
+        known = await self._known({lease_of(one["Labels"]) for one in (*containers, *networks)})
         over = await self._remove("container", containers, known)
         # A network goes after its containers: next time round if one of them would not.
-        await self._remove("network", [n for n in networks if reaping.lease_of(n["Labels"]) not in over], known)
+        await self._remove("network", [n for n in networks if lease_of(n["Labels"]) not in over], known)
 
     async def _known(self, leases: Iterable[str]) -> dict[str, Known]:
         written = journal.read(self._settings.journal_dir)
@@ -80,18 +80,16 @@ class Reaper:
         if answered:
             self._mongo = None
         now = time.monotonic()
-        self._ending_since = {
-            lease: self._ending_since.get(lease, now) for lease, one in found.items() if reaping.ending(one)
-        }
+        self._ending_since = {lease: self._ending_since.get(lease, now) for lease, one in found.items() if ending(one)}
         return found
 
     async def _remove(self, what: str, found: list[dict[str, Any]], known: dict[str, Known]) -> set[str]:
         """The leases whose time is over."""
         over, now = set(), time.monotonic()
         for one in found:
-            lease = reaping.lease_of(one["Labels"])
+            lease = lease_of(one["Labels"])
             since = now - self._ending_since.get(lease, now)
-            why = reaping.verdict(one["Labels"], known[lease], self._clock, self._settings.reaper_grace_seconds, since)
+            why = verdict(one["Labels"], known[lease], self._clock, self._settings.reaper_grace_seconds, since)
             if why is None:
                 continue
             over.add(lease)

@@ -6,13 +6,13 @@ import asyncio
 from typing import Any, Final
 
 from berth.kit.logging import get_logger
-from berth.leases.advance import Advance
 from berth.leases.dock import Dock
-from berth.leases.engine import Engine
+from berth.leases.engine.advance import Advance
+from berth.leases.engine.core import Engine
+from berth.leases.engine.pool import Pool
 from berth.leases.errors import LeaseError
 from berth.leases.model import Lease, Phase
 from berth.leases.names import lease_label, pool_label, until_label
-from berth.leases.pool import Pool
 
 _states: Final = {Phase.ready: {"running", "restarting", "exited"}, Phase.paused: {"paused", "exited"}}
 

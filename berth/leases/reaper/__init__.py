@@ -1,0 +1,1 @@
+"""The process that removes what is overdue, with or without a manager."""

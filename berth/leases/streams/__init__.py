@@ -1,0 +1,1 @@
+"""What goes by: events and logs, kept in Redis for a while, which may be lost."""

@@ -17,8 +17,20 @@ from berth.access.read import read_access_list
 from berth.access.receipt import Receipt
 from berth.chain.endpoint import Endpoint
 from berth.chain.errors import BlockGone
+from berth.chain.hashing import normalize_address
 from berth.cli import control, stack
-from berth.cli.terminal import CommandError, ending, no_answer, note, out, refused, show_json, show_table, until
+from berth.cli.terminal import (
+    CommandError,
+    ending,
+    misused,
+    no_answer,
+    note,
+    out,
+    refused,
+    show_json,
+    show_table,
+    until,
+)
 
 app = typer.Typer(
     help="The access list on the nodes: status, approvals, receipts.", no_args_is_help=True, rich_markup_mode=None
@@ -132,14 +144,16 @@ def show_list(
 ) -> None:
     """Who may be a peer, as the chain says at one block. With --json, a list that `verify --list` takes."""
     told = {} if rpc_url and registry and subnet and chain_id else stack.outputs(stack_name)
-    endpoint = Endpoint(
+    endpoint = _endpoint(
         rpc_url or stack.output(told, "rpcUrl", stack_name), chain_id or stack.output(told, "chainId", stack_name)
     )
+    where = _address(registry) if registry else stack.output(told, "keyRegistry", stack_name)
+    network = _network(subnet or stack.output(told, "tunnelSubnet", stack_name))
     endpoint.check_chain()
     access = read_access_list(
         endpoint,
-        registry or stack.output(told, "keyRegistry", stack_name),
-        _network(subnet or stack.output(told, "tunnelSubnet", stack_name)),
+        where,
+        network,
         None if block is None else endpoint.block(block),
     )
     if as_json:
@@ -249,7 +263,7 @@ class _Lists:
         key = (receipt.block.hash, receipt.removals.hash if receipt.removals else "", receipt.registry)
         if key not in self._known:
             url, subnet = self._where()
-            endpoint = Endpoint(url, receipt.chain_id)
+            endpoint = _endpoint(url, receipt.chain_id)
             endpoint.check_chain()
             self._known[key] = _list_at(endpoint, receipt, subnet)
         return self._known[key]
@@ -288,11 +302,24 @@ def _check(receipt: Receipt, lists: _Lists) -> dict[str, Any]:
     return {**shown, "result": result, "problems": problems}
 
 
+def _endpoint(url: str, chain_id: int) -> Endpoint:
+    if not url.startswith(("http://", "https://")):
+        raise CommandError(f"--rpc-url: {url!r} is not a URL: https://host[:port] is", misused)
+    return Endpoint(url, chain_id)
+
+
+def _address(text: str) -> str:
+    try:
+        return normalize_address(text)
+    except ValueError as error:
+        raise CommandError(f"--registry: {error}", misused) from None
+
+
 def _network(text: str) -> IPv4Network:
     try:
         return IPv4Network(text)
     except ValueError as error:
-        raise CommandError(f"--subnet: {error}", 2) from None
+        raise CommandError(f"--subnet: {error}", misused) from None
 
 
 def _list_form(access: AccessList) -> dict[str, Any]:
@@ -316,13 +343,13 @@ def _list_of(path: Path) -> AccessList:
         removals = Block(int(later["number"]), str(later["hash"])) if later else None
         return AccessList(int(raw["chainId"]), str(raw["registry"]), block, tuple(entries), removals=removals)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CommandError(f"{path} is not a list as `berth access list --json` gives it: {error!r}") from None
+        raise CommandError(f"{path} is not a list as `berth access list --json` gives it: {error!r}", misused) from None
 
 
 def _json_of(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
     except OSError as error:
-        raise CommandError(f"{path} cannot be read: {error.strerror}") from None
+        raise CommandError(f"{path} cannot be read: {error.strerror}", misused) from None
     except ValueError as error:
-        raise CommandError(f"{path} is not JSON: {error}") from None
+        raise CommandError(f"{path} is not JSON: {error}", misused) from None

@@ -13,8 +13,8 @@ import typer
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from berth.access.client import probe
-from berth.access.client.device import Profile, private_in, private_text, write_private
-from berth.access.client.errors import ApiRefused, ClientError, NothingToUse, Untrusted
+from berth.access.client.device import Profile, peers_in, private_in, private_text, write_private
+from berth.access.client.errors import ApiRefused, ClientError, NothingToUse, Untrusted, WrongUsage
 from berth.access.client.service import AccessService, Registered
 from berth.access.client.tunnel.bridges import local_port, mtu
 from berth.access.client.wallet import Wallet
@@ -48,7 +48,9 @@ def connect(
     move: Annotated[
         bool,
         typer.Option(
-            "--move", help="Keep the key in --out and rewrite the file for another node; nothing is registered or sent."
+            "--move",
+            help="Keep the key in --out and rewrite the file for another node: --node, else the nearest but the one "
+            "that it has; nothing is registered or sent.",
         ),
     ] = False,
     udp_blocked: Annotated[
@@ -115,7 +117,8 @@ def _connect(service: AccessService, wallet: Wallet, token: str, node: str, file
     # First what can fail without having changed anything.
     with working("measuring the nodes"):
         nodes = service.nodes()
-        best = _choose_node(probe.measure(service.url, nodes), node, bridged=choices.port is not None)
+        left = _node_in(file) if choices.move and not node else ""
+        best = _choose_node(probe.measure(service.url, nodes), node, bridged=choices.port is not None, left=left)
     addresses: tuple[str, str | None]
     if choices.move:
         private = private_in(file)
@@ -178,8 +181,24 @@ def _pending(file: Path) -> Path:
     return file.with_name(f".{file.name}.pending")
 
 
-def _choose_node(measured: Sequence[probe.Measured], wanted: str, bridged: bool) -> probe.Measured:
-    """The nearest that is well, or the one that is wanted; with ``bridged`` one that has a bridge."""
+def _node_in(file: Path) -> str:
+    """The key of the node that a configuration leads to; "" where it leads to none yet."""
+    try:
+        return peers_in(file)[0].key
+    except WrongUsage:
+        private_in(file)  # a key that was kept when nobody knew whether it was registered
+        return ""
+
+
+def _choose_node(measured: Sequence[probe.Measured], wanted: str, bridged: bool, left: str = "") -> probe.Measured:
+    """The nearest that is well, or the one that is wanted; with ``bridged`` one that has a bridge.
+
+    ``left``: the key of the node to move away from.
+    """
+    here = next((str(one.node["id"]) for one in measured if left and one.node["publicKey"] == left), "")
+    measured = [one for one in measured if str(one.node["id"]) != here]
+    if here and not probe.ranked(measured):
+        raise NothingToUse(f"the file leads to node {here} already, and no other is well: --node {here} stays there")
     able = [one for one in measured if one.node.get("bridges") or not bridged]
     if bridged and not able:
         raise NothingToUse("no node has a TCP bridge that is well: ask the operator, or connect without --udp-blocked")

@@ -8,11 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpx
 
 from berth.cli import stack
-from berth.cli.terminal import CommandError, no_answer
+from berth.cli.terminal import CommandError, misused, no_answer
 
 _timeout: Final = httpx.Timeout(10.0, connect=3.0)
 token_variable: Final = "BERTH_CONTROL_TOKEN"
@@ -54,7 +55,7 @@ def nodes(name: str, urls: Sequence[str], wanted: Sequence[str]) -> list[Node]:
     unknown = [one for one in wanted if one not in {node.name for node in found}]
     if unknown:
         known = ", ".join(node.name for node in found) or "none"
-        raise CommandError(f"there is no node {unknown[0]}; there are: {known}")
+        raise CommandError(f"there is no node {unknown[0]}; there are: {known}", misused)
     return [node for node in found if not wanted or node.name in wanted]
 
 
@@ -82,13 +83,15 @@ def _given(urls: Sequence[str]) -> list[Node]:
         try:
             token = Path(file).read_text().strip()
         except OSError as error:
-            raise CommandError(f"{token_variable}_FILE is {file}, which cannot be read: {error.strerror}") from None
+            told = f"{token_variable}_FILE is {file}, which cannot be read: {error.strerror}"
+            raise CommandError(told, misused) from None
     if not token:
-        raise CommandError(f"with --node-url the token comes from {token_variable}_FILE (or {token_variable})")
+        told = f"with --node-url the token comes from {token_variable}_FILE (or {token_variable})"
+        raise CommandError(told, misused)
     found = []
     for text in urls:
         node, equals, url = text.partition("=")
-        if not equals or not url.startswith(("http://", "https://")):
-            raise CommandError(f"--node-url takes id=URL, not {text!r}", 2)
+        if not equals or urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+            raise CommandError(f"--node-url takes id=URL, not {text!r}", misused)
         found.append(Node(node, url.rstrip("/"), token))
     return found

@@ -14,7 +14,7 @@ import typer
 
 from berth.access.client.service import AccessService
 from berth.cli import account, stack
-from berth.cli.terminal import CommandError, note, working
+from berth.cli.terminal import CommandError, misused, note, working
 from berth.leases.client.service import Caller, LeaseService
 
 token_variable: Final = "BERTH_LEASE_TOKEN"
@@ -80,7 +80,7 @@ class Where:
         except FileNotFoundError:
             return ""  # `register` makes it
         except OSError as error:
-            raise CommandError(f"{self.token_file} cannot be read: {error.strerror}") from None
+            raise CommandError(f"{self.token_file} cannot be read: {error.strerror}", misused) from None
         if self.token_file.stat().st_mode & 0o077:
             note(f"berth: {self.token_file} can be read by others on this machine: chmod 600 {self.token_file}")
         return text

@@ -19,13 +19,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from berth.access.client.errors import ClientError, Unreachable
+from berth.access.client.errors import ClientError, Unreachable, WrongUsage
 from berth.chain.errors import ChainError, TemporaryError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 refused: Final = 1
+misused: Final = 2
 no_answer: Final = 3
+unavailable: Final = 503  # of HTTP: a service that says to try again
 _wide: Final = 1000  # columns
 statuses: Final = "Exit status: 0 done, 1 refused or not as it should be, 2 wrong usage, 3 no answer (try again)."
 
@@ -122,7 +124,9 @@ def ending(command: Callable[P, T]) -> Callable[P, T]:
             status = refused
             if isinstance(error, CommandError):
                 status = error.status
-            elif isinstance(error, Unreachable | TemporaryError):
+            elif isinstance(error, WrongUsage):
+                status = misused
+            elif isinstance(error, Unreachable | TemporaryError) or getattr(error, "status", 0) == unavailable:
                 status = no_answer
             note(f"berth: {error}")
             raise typer.Exit(status) from None

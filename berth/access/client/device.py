@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from berth.access.client.errors import ClientError
+from berth.access.client.errors import ClientError, WrongUsage
 
 _keepalive: Final = 25  # seconds; what NATs keep open is 30 and more
 
@@ -22,25 +22,25 @@ def private_text(private: X25519PrivateKey) -> str:
 
 
 def private_from(text: str) -> X25519PrivateKey:
-    """The inverse of :func:`private_text`; ClientError, which does not show it, where it is none."""
+    """The inverse of :func:`private_text`; WrongUsage, which does not show it, where it is none."""
     try:
         raw = b64decode(text.strip(), validate=True)
         return X25519PrivateKey.from_private_bytes(raw)
     except ValueError:
-        raise ClientError("not a WireGuard private key: 32 bytes in base64 are, as `wg genkey` prints") from None
+        raise WrongUsage("not a WireGuard private key: 32 bytes in base64 are, as `wg genkey` prints") from None
 
 
 def private_in(path: Path) -> X25519PrivateKey:
-    """The private key in a wg-quick file; ClientError where there is none."""
+    """The private key in a wg-quick file; WrongUsage where there is none."""
     try:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ClientError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not text'}") from None
+        raise WrongUsage(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not text'}") from None
     for line in lines:
         name, equals, value = line.partition("=")
         if equals and name.strip().lower() == "privatekey":
             return private_from(value)
-    raise ClientError(f"{path} has no PrivateKey: it is not a configuration of `berth connect`")
+    raise WrongUsage(f"{path} has no PrivateKey: it is not a configuration of `berth connect`")
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ class PeerLines:
 
 
 def peers_in(path: Path) -> list[PeerLines]:
-    """The peers of a wg-quick file in its order; ClientError where it cannot be read or has none."""
+    """The peers of a wg-quick file in its order; WrongUsage where it cannot be read or has none."""
     try:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ClientError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not text'}") from None
+        raise WrongUsage(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not text'}") from None
     found: list[dict[str, str]] = []
     inside = False
     for line in (line.partition("#")[0].strip() for line in lines):
@@ -69,7 +69,7 @@ def peers_in(path: Path) -> list[PeerLines]:
             found[-1][name.strip().lower()] = value.strip()
     peers = [PeerLines(one["publickey"], one.get("endpoint", "")) for one in found if "publickey" in one]
     if not peers:
-        raise ClientError(f"{path} has no peer: it is not a configuration of `berth connect`")
+        raise WrongUsage(f"{path} has no peer: it is not a configuration of `berth connect`")
     return peers
 
 

@@ -3,7 +3,8 @@
 ::
 
     ClientError
-    ├── WalletError        the account's key cannot be read or used
+    ├── WrongUsage         what the caller gave cannot be used as it is
+    │   └── WalletError    the account's key cannot be read or used
     ├── Unreachable        the service does not answer; trying again may help
     ├── ApiRefused         the service refused; ``reason`` says why (berth/access/api/errors.py)
     ├── Untrusted          the service asks to sign something else than it should
@@ -17,7 +18,11 @@ class ClientError(Exception):
     """Anything on the way; the message is fit for the person who asked."""
 
 
-class WalletError(ClientError):
+class WrongUsage(ClientError):
+    """What the caller gave cannot be used as it is: a URL that is none, a file that cannot be read."""
+
+
+class WalletError(WrongUsage):
     """The account's key cannot be read or used."""
 
 

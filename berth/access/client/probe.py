@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 
 import httpx
 
-from berth.access.client.errors import NothingToUse
+from berth.access.client.errors import NothingToUse, WrongUsage
 
 tries: Final = 3
 _timeout: Final = httpx.Timeout(2.0)
@@ -74,12 +74,12 @@ def ranked(measured: Sequence[Measured]) -> list[Measured]:
 
 
 def choose(measured: Sequence[Measured], wanted: str = "") -> Measured:
-    """The best node, or the one named ``wanted``; NothingToUse says what there is."""
+    """The best node, or the one named ``wanted``; NothingToUse and WrongUsage say what there is."""
     if wanted:
         found = [one for one in measured if one.node["id"] == wanted]
         if not found:
             known = ", ".join(str(one.node["id"]) for one in measured) or "none"
-            raise NothingToUse(f"there is no node {wanted}; on offer: {known}")
+            raise WrongUsage(f"there is no node {wanted}; on offer: {known}")
         return found[0]
     best = ranked(measured)
     if not best:

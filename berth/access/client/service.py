@@ -17,11 +17,12 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from berth.access import possession, wireguard_key
-from berth.access.client.errors import ApiRefused, ClientError, Unreachable, Untrusted
+from berth.access.client.errors import ApiRefused, ClientError, Unreachable, Untrusted, WrongUsage
 from berth.access.client.wallet import Wallet
 from berth.chain.eip712 import register_message, revoke_message
 
 _timeout: Final = httpx.Timeout(75.0, connect=5.0)  # the relay waits for a block
+_health_within: Final = 5.0  # seconds
 _prefix: Final = "/api/access"
 
 
@@ -45,7 +46,7 @@ class AccessService:
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise ClientError(f"{url!r} is not a URL: https://host[:port] is")
+            raise WrongUsage(f"{url!r} is not a URL: https://host[:port] is")
         self.url = f"{parts.scheme}://{parts.netloc}"
         self._http = httpx.Client(base_url=self.url, timeout=_timeout, headers={"Accept": "application/json"})
         self._config: Mapping[str, Any] | None = None
@@ -151,6 +152,19 @@ class AccessService:
         body = {"deadline": deadline, "signature": _hex(wallet.sign_typed(message))}
         return str(self._ask("DELETE", f"/devices/{token}", body)["transaction"])
 
+    def _away(self, told: str) -> str:
+        """Why the gateway has no service to ask.  Without a chain there is none, though nothing is wrong with it."""
+        try:
+            down = _down(self._http.get("/health", timeout=_health_within))
+        except httpx.HTTPError:
+            down = []
+        if "chain" in down:
+            return (
+                f"the chain that {self.url} reads does not answer, and nobody can be signed in without it; nothing was "
+                "sent. Tunnels stay as they are meanwhile: try again later, or tell the operator"
+            )
+        return f"{self.url}: {told}" + (f" (down: {', '.join(down)})" if down else "")
+
     def _domain(self) -> tuple[int, str]:
         return int(self.config["chainId"]), str(self.config["keyRegistry"])
 
@@ -176,7 +190,7 @@ class AccessService:
         if response.is_success:
             return answer
         if response.status_code in (502, 503, 504) and not answer.get("reason"):  # the gateway's: the service is away
-            raise Unreachable(f"{self.url}: {answer.get('detail', 'the access API is not up')}")
+            raise Unreachable(self._away(str(answer.get("detail", "the access API is not up"))))
         wait = response.headers.get("retry-after", "")
         raise ApiRefused(
             str(answer.get("detail", "refused without a reason")),
@@ -184,6 +198,14 @@ class AccessService:
             str(answer.get("reason", "")),
             float(wait) if wait.isdigit() else None,
         )
+
+
+def _down(health: httpx.Response) -> list[str]:
+    """What the gateway's health document names as down; nothing where it is none."""
+    try:
+        return [name for name, check in health.json()["checks"].items() if not check["ok"]]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []
 
 
 def _require_same(ours: dict[str, Any], theirs: Mapping[str, Any]) -> None:

@@ -13,7 +13,15 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from berth.access.client import probe
 from berth.access.client.device import Profile, peers_in, private_from, private_in, private_text, write_private
-from berth.access.client.errors import ApiRefused, ClientError, NothingToUse, Unreachable, Untrusted, WalletError
+from berth.access.client.errors import (
+    ApiRefused,
+    ClientError,
+    NothingToUse,
+    Unreachable,
+    Untrusted,
+    WalletError,
+    WrongUsage,
+)
 from berth.access.client.probe import Measured, choose, measure, ranked
 from berth.access.client.service import AccessService
 from berth.access.client.wallet import Wallet
@@ -50,7 +58,7 @@ def test_the_nearest_that_is_well(nodes: list[Measured], order: list[str]) -> No
 def test_a_node_by_name_even_if_it_is_not_the_best() -> None:
     nodes = [node("near", 5), node("far", 100)]
     assert choose(nodes, "far").node["id"] == "far"
-    with pytest.raises(NothingToUse, match="on offer: near, far"):
+    with pytest.raises(WrongUsage, match="on offer: near, far"):
         choose(nodes, "other")
     with pytest.raises(NothingToUse, match="no node is well"):
         choose([node("a", 1, healthy=False)])
@@ -284,6 +292,21 @@ def test_the_gateway_of_a_service_that_is_away() -> None:
     client, _ = service({"passes": httpx.Response(503, json={"status": 503, "detail": "The access API is not up."})})
     with pytest.raises(Unreachable, match="is not up"):
         client.passes()
+
+
+@pytest.mark.parametrize(
+    ("down", "says"),
+    [
+        ({"chain", "access"}, "the chain that https://vpn.example reads does not answer"),
+        ({"access"}, "The access API is not up"),
+    ],
+)
+def test_a_chain_that_is_down_is_not_blamed_on_the_service(down: set[str], says: str) -> None:
+    checks = {name: {"ok": name not in down} for name in ("chain", "mongodb", "access")}
+    away = httpx.Response(503, json={"status": 503, "detail": "The access API is not up."})
+    client, _ = service({"nonce": away, "/health": httpx.Response(503, json={"status": "failing", "checks": checks})})
+    with pytest.raises(Unreachable, match=says):
+        client.sign_in(wallet)
 
 
 @pytest.mark.parametrize(

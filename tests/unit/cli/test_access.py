@@ -195,7 +195,7 @@ def test_nodes_and_tokens_come_from_the_stack(node: Node, monkeypatch: pytest.Mo
     shown = run(app, ["access", "status", "node-1"])
     assert (shown.exit_code, token in shown.output) == (0, False)
     other = run(app, ["access", "status", "node-3"])
-    assert (other.exit_code, "there are: node-1, node-2" in other.stderr) == (1, True)
+    assert (other.exit_code, "there are: node-1, node-2" in other.stderr) == (2, True)
     assert "make up" in run(app, ["access", "status", "-s", "other"]).stderr
 
 
@@ -203,12 +203,35 @@ def test_nodes_and_tokens_come_from_the_stack(node: Node, monkeypatch: pytest.Mo
     ("arguments", "variables", "code", "says"),
     [
         (["--node-url", "node-1"], {"BERTH_CONTROL_TOKEN": "x"}, 2, "id=URL"),
-        (["--node-url", "node-1=http://127.0.0.1:9"], {"BERTH_CONTROL_TOKEN": ""}, 1, "BERTH_CONTROL_TOKEN_FILE"),
-        (["--node-url", "node-1=http://127.0.0.1:9"], {"BERTH_CONTROL_TOKEN_FILE": "/nowhere"}, 1, "cannot be read"),
+        (["--node-url", "node-1=http://127.0.0.1:9"], {"BERTH_CONTROL_TOKEN": ""}, 2, "BERTH_CONTROL_TOKEN_FILE"),
+        (["--node-url", "node-1=http://127.0.0.1:9"], {"BERTH_CONTROL_TOKEN_FILE": "/nowhere"}, 2, "cannot be read"),
+        (["--node-url", "node-1=http://"], {"BERTH_CONTROL_TOKEN": "x"}, 2, "id=URL"),
         (["--wrong"], {}, 2, "No such option"),
     ],
 )
 def test_what_cannot_be_done_is_said(arguments: list[str], variables: dict[str, str], code: int, says: str) -> None:
     done = CliRunner().invoke(app, ["access", "status", *arguments], env=variables)
     assert (done.exit_code, done.stdout) == (code, "")
+    assert says in done.stderr
+
+
+chain = ["--rpc-url", "http://127.0.0.1:9", "--chain-id", "1"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (
+            ["list", "--rpc-url", "foo", "--registry", registry, "--subnet", "10.0.0.0/24", "--chain-id", "1"],
+            "not a URL",
+        ),
+        (["list", *chain, "--registry", "bar", "--subnet", "10.0.0.0/24"], "not an address"),
+        (["list", *chain, "--registry", registry, "--subnet", "10.0.0.1/24"], "--subnet"),
+        (["verify", "--receipts", "/nowhere"], "cannot be read"),
+        (["verify", "--receipts", __file__], "is not JSON"),
+    ],
+)
+def test_wrong_usage_is_told_from_a_refusal(arguments: list[str], says: str) -> None:
+    done = CliRunner().invoke(app, ["access", *arguments])
+    assert (done.exit_code, done.stdout) == (2, "")
     assert says in done.stderr

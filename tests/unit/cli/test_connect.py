@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from berth.access.client import probe
 from berth.access.client.device import private_in
-from berth.access.client.errors import ApiRefused, NothingToUse, Unreachable, Untrusted
+from berth.access.client.errors import ApiRefused, NothingToUse, Unreachable, Untrusted, WrongUsage
 from berth.access.client.service import AccessService, Registered
 from berth.access.client.wallet import Wallet
 from berth.access.possession import public_of
 from berth.chain import dev
-from berth.cli.connect import _choose_node, _choose_pass, _register
+from berth.cli.connect import _choose_node, _choose_pass, _node_in, _register
 
 
 class Service:
@@ -58,7 +58,8 @@ def test_a_key_that_may_be_registered_is_kept(tmp_path: Path, outcome: Exception
 
 
 def measured(name: str, seconds: float, *bridges: str, healthy: bool = True) -> probe.Measured:
-    return probe.Measured({"id": name, "healthy": healthy, "connected": 0, "bridges": list(bridges)}, seconds)
+    node = {"id": name, "publicKey": f"key {name}", "healthy": healthy, "connected": 0, "bridges": list(bridges)}
+    return probe.Measured(node, seconds)
 
 
 def test_where_udp_is_blocked_it_takes_the_nearest_node_that_has_a_bridge() -> None:
@@ -70,8 +71,29 @@ def test_where_udp_is_blocked_it_takes_the_nearest_node_that_has_a_bridge() -> N
         _choose_node([farther, near, far], "near", bridged=True)
     with pytest.raises(NothingToUse, match="no node has a TCP bridge"):
         _choose_node([near], "", bridged=True)
-    with pytest.raises(NothingToUse, match="there is no node none"):
+    with pytest.raises(WrongUsage, match="there is no node none"):
         _choose_node([near, far], "none", bridged=True)
+
+
+def test_a_move_is_to_another_node() -> None:
+    near, far, ill = measured("near", 0.001), measured("far", 0.1), measured("ill", 0.01, healthy=False)
+    assert _choose_node([near, far, ill], "", bridged=False, left="key near") is far
+    assert _choose_node([near, far, ill], "", bridged=False, left="key far") is near
+    # Whose node is no longer on offer goes to the nearest.
+    assert _choose_node([near, far, ill], "", bridged=False, left="key gone") is near
+    with pytest.raises(NothingToUse, match="leads to node near already, and no other is well: --node near stays"):
+        _choose_node([near, ill], "", bridged=False, left="key near")
+
+
+def test_where_a_file_leads(tmp_path: Path) -> None:
+    file, private = tmp_path / "berth.conf", dev.fresh_public_key()  # any 32 bytes are a private key
+    file.write_text(f"[Interface]\nPrivateKey = {private}\n\n[Peer]\nPublicKey = here\n\n[Peer]\nPublicKey = other\n")
+    assert _node_in(file) == "here"
+    file.write_text(f"PrivateKey = {private}\n")
+    assert _node_in(file) == ""
+    file.write_text("nothing of the kind")
+    with pytest.raises(WrongUsage, match="has no PrivateKey"):
+        _node_in(file)
 
 
 def a_pass(token: int, registered: bool = False, usable: bool = True) -> dict[str, Any]:

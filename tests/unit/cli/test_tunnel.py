@@ -69,7 +69,7 @@ def test_a_configuration_that_leads_straight_to_a_node_is_refused(file: Path) ->
         (["--server", "nonsense"], 1, "'nonsense' is not a bridge"),
         (["--server", "a:1", "--url", "http://x"], 2, "name one"),
         (["--registry", "0x1"], 2, "--registry needs --rpc"),
-        (["--config", "absent.conf"], 1, "absent.conf cannot be read: No such file"),
+        (["--config", "absent.conf"], 2, "absent.conf cannot be read: No such file"),
         (["--url", "http://127.0.0.1:9"], 3, "does not answer"),
         (["--server", "n-b=b:443", "--node", "n-a"], 1, "no bridge before n-a right now; nodes with bridges: n-b"),
     ],

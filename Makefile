@@ -33,6 +33,7 @@ setup: ## Find or install what is needed (Docker, .venv, Node packages, engine, 
 up: setup ## Set up, deploy the stack and repair what was changed by hand; applies the block that `make preview` pinned
 	@$(RUN) BERTH_PIN_FILE="$(PIN)" pulumi up --yes --skip-preview --refresh --stack "$(STACK)"
 	@rm -f "$(PIN)"
+	@$(RUN) $(PYTHON) -m bootstrap closing --stack "$(STACK)"
 
 preview: setup ## Show what `make up` would change, token by token, and pin that block
 	@rm -f "$(PIN)"

@@ -1,4 +1,4 @@
-"""`python3 -m bootstrap [setup | checks | clean | leftovers] [--stack NAME]`: see `make help`."""
+"""`python3 -m bootstrap [setup | checks | closing | clean | leftovers] [--stack NAME]`: see `make help`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 (this runs before anything has che
 from bootstrap import environment
 from bootstrap.base import BaseImage
 from bootstrap.clean import clean, leftovers
+from bootstrap.closing import closing
 from bootstrap.command import Command
 from bootstrap.docker import Docker
 from bootstrap.engine import Engine
@@ -84,7 +85,9 @@ def remove(context: Context, everything: bool) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bootstrap", description="Set-up of this checkout.")
-    parser.add_argument("task", nargs="?", choices=("setup", "checks", "clean", "leftovers"), default="setup")
+    parser.add_argument(
+        "task", nargs="?", choices=("setup", "checks", "closing", "clean", "leftovers"), default="setup"
+    )
     parser.add_argument("--stack", default="dev")
     options = parser.parse_args(arguments)
     context = Context(ROOT, options.stack, Shell(ROOT, os.environ))
@@ -92,6 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return set_up(context)
     if options.task == "checks":
         return prepare(context)
+    if options.task == "closing":
+        print(f"\n{closing(context)}")
+        return 0
     return remove(context, everything=options.task == "leftovers")
 
 

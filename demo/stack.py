@@ -17,8 +17,8 @@ class StackError(Exception):
 
 
 def _skipped(line: str, before: bool) -> bool:
-    """Whether to leave a line out of the story: set-up that found all in place, and the long list of outputs."""
-    if line.startswith(("set-up", "Outputs:")):
+    """Whether to leave a line out of the story: set-up that found all in place, outputs, what to do next."""
+    if line.startswith(("set-up", "Outputs:", "stack ", "next: ")):
         return True
     return before and line.startswith((" ", "\n"))
 

@@ -17,6 +17,14 @@ from docker.errors import NotFound
 from docker.models.containers import Container
 
 config_path = "/etc/wireguard/wg0.conf"
+program_path = "/usr/local/bin/berth-bridge"
+bridge_port = 51888
+"""UDP port inside a client where its end of a TCP bridge listens."""
+_no_udp = (
+    "table inet blocked { chain output { type filter hook output priority 0; "
+    'oifname != "lo" meta l4proto udp counter drop; }; '
+    'chain input { type filter hook input priority 0; iifname != "lo" meta l4proto udp drop; }; }'
+)
 
 
 class ClientError(Exception):
@@ -121,15 +129,48 @@ class Client:
 
     def use(self, profile: str) -> None:
         """Brings up the tunnel of a wg-quick file; one that was up before goes down first."""
+        self.put(config_path, profile.encode(), 0o600)
+        self.run("wg-quick down wg0 2>/dev/null; wg-quick up wg0")
+
+    def put(self, path: str, content: bytes, mode: int) -> None:
+        """Writes a file in the client."""
         assert self._container is not None
+        folder, name = path.rsplit("/", 1)
         archive = io.BytesIO()
         with tarfile.open(fileobj=archive, mode="w") as tar:
-            content = profile.encode()
-            entry = tarfile.TarInfo(config_path.rsplit("/", 1)[1])
-            entry.size, entry.mode = len(content), 0o600
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), mode
             tar.addfile(entry, io.BytesIO(content))
-        self._container.put_archive(config_path.rsplit("/", 1)[0], archive.getvalue())
-        self.run("wg-quick down wg0 2>/dev/null; wg-quick up wg0")
+        self._container.put_archive(folder, archive.getvalue())
+
+    def block_udp(self) -> None:
+        """From now on its network drops all UDP, both ways, as a hotel's does."""
+        self.run(f"nft '{_no_udp}'")
+
+    def unblock_udp(self) -> int:
+        """Lets UDP pass again, and tells how many datagrams were dropped on their way out."""
+        counted = self.run("nft list chain inet blocked output")
+        self.run("nft delete table inet blocked")
+        found = re.search(r"counter packets (\d+)", counted)
+        return int(found.group(1)) if found else 0
+
+    def take_program(self, bridge: str) -> None:
+        """Takes the client end of a TCP bridge out of a bridge's container, as a person would with `docker cp`."""
+        packed, _ = self._docker.containers.get(bridge).get_archive(program_path)
+        with tarfile.open(fileobj=io.BytesIO(b"".join(packed))) as tar:
+            content = tar.extractfile(tar.getmembers()[0])
+            assert content is not None
+            self.put(program_path, content.read(), 0o755)
+
+    def start_bridge(self, *bridges: str) -> None:
+        """Starts the client end: WireGuard at ``127.0.0.1:51888`` goes through one of ``bridges``, best first."""
+        forwards = " ".join(f"--tcp-forward {bridge}" for bridge in bridges)
+        command = f"{program_path} udp2tcp --udp-listen 127.0.0.1:{bridge_port} {forwards}"
+        self.run(f"nohup {command} > /tmp/bridge.log 2>&1 & echo $! > /tmp/bridge.pid")
+
+    def stop_bridge(self) -> None:
+        """Ends the client end."""
+        self.run("kill $(cat /tmp/bridge.pid)")
 
     def reaches(self, url: str, seconds: int = 3) -> str | None:
         """The page at ``url``, or None when nothing answers within ``seconds``."""

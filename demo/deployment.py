@@ -38,6 +38,10 @@ class Deployment:
         nodes: dict[str, dict[str, Any]] = self.outputs["nodes"]
         return nodes
 
+    def bridges(self, node: str) -> dict[str, dict[str, Any]]:
+        """The outputs of the TCP bridges before a node, by name; a stack need not have any."""
+        return {name: one for name, one in self.outputs.get("bridges", {}).items() if one["node"] == node}
+
     @property
     def node(self) -> dict[str, Any]:
         """The first node."""

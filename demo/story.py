@@ -13,10 +13,11 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from berth.access.client import probe
 from berth.access.client.device import Profile
 from berth.access.client.service import AccessService, Registered
+from berth.access.client.tunnel.bridges import mtu
 from berth.access.client.wallet import Wallet
 from berth.chain import dev
 from berth.chain.transactions import Sender
-from demo.client import Client
+from demo.client import Client, bridge_port
 from demo.deployment import Deployment
 from demo.stack import Stack
 
@@ -66,6 +67,8 @@ class Story:
             self._enter(bob, last, service)
             bob.client.start_ping(self._deployment.nodes[last]["tunnelAddress"], ping_interval)
             self._enter(alice, first, service)
+            if self._deployment.bridges(first):
+                self._blocked(alice, first, service)
             if last != first:
                 self._move(alice, last, service)
             self._sell(alice)
@@ -135,13 +138,21 @@ class Story:
         self._stack.make("up")
         self._deployment = Deployment(self._stack.outputs())
 
-    def _profile(self, member: Member, node: str, service: AccessService) -> str:
-        """The file that the Connect page makes, for a client at the edge: there a node has another address."""
+    def _profile(self, member: Member, node: str, service: AccessService, bridged: bool = False) -> str:
+        """The file that the Connect page makes, for a client at the edge: there a node has another address.
+
+        ``bridged``: the one for a network that blocks UDP.
+        """
         offered = {one["id"]: one for one in service.nodes()}
         expect(node in offered, f"the access API offers {', '.join(offered) or 'no node'}, and not {node}")
         at_the_edge = {**offered[node], "endpoint": self._deployment.nodes[node]["edgeEndpoint"]}
         addresses = (member.device.address, member.device.address6)
-        return Profile.of(service.config, member.private, addresses, at_the_edge).text()
+        profile = Profile.of(service.config, member.private, addresses, at_the_edge)
+        if bridged:
+            others = [one["publicKey"] for one in offered.values() if one["id"] != node]
+            endpoints = [one["edgeEndpoint"] for one in self._deployment.bridges(node).values()]
+            profile = profile.through(bridge_port, mtu(profile.mtu, endpoints), others)
+        return profile.text()
 
     def _enter(self, member: Member, node: str, service: AccessService) -> None:
         page = self._deployment.members_page
@@ -151,6 +162,21 @@ class Story:
         content = member.client.reaches(page, seconds=10)
         expect(content is not None, f"{member.name} does not reach {page} through the tunnel")
         self._say(f"  out of reach, then {len(content or '')} bytes through the tunnel")
+
+    def _blocked(self, member: Member, node: str, service: AccessService) -> None:
+        page, bridges = self._deployment.members_page, self._deployment.bridges(node)
+        self._say(f"{member.name}'s network drops all UDP: {page} without a TCP bridge, and through one of {node}")
+        member.client.block_udp()
+        expect(member.client.reaches(page) is None, f"{member.name} reaches {page} though UDP is dropped")
+        member.client.take_program(f"berth-{self._stack.name}-{next(iter(bridges))}")
+        member.client.start_bridge(*(one["edgeEndpoint"] for one in bridges.values()))
+        member.client.use(self._profile(member, node, service, bridged=True))
+        content = member.client.reaches(page, seconds=10)
+        expect(content is not None, f"{member.name} does not reach {page} through the bridge")
+        dropped = member.client.unblock_udp()
+        expect(dropped > 0, "no UDP was dropped, so the bridge shows nothing")
+        self._say(f"  out of reach, then {len(content or '')} bytes over TCP; {dropped} datagrams were dropped")
+        member.client.stop_bridge()
 
     def _move(self, member: Member, node: str, service: AccessService) -> None:
         measured = probe.measure(service.url, service.nodes())

@@ -56,6 +56,8 @@ class WireGuardNode(Component):
     """host:port, as clients reach the node from outside."""
     edge_endpoint: str
     """host:port, as containers on the ``edge`` network reach it."""
+    inside_host: str
+    """Its name inside alone: its other name means it at the edge as well, where it answers no questions."""
     tunnel_address: str
     """The node's own address in the tunnel."""
     probe_url: str
@@ -73,6 +75,7 @@ class WireGuardNode(Component):
         self.name, self.region, self.bridges = node.name, node.region, node.bridges
         self.endpoint = node.endpoint or f"{node.bind}:{node.listen_port}"
         self.edge_endpoint = f"{node.name}:{wireguard_port}"
+        self.inside_host = f"{node.name}.inside"
         self.tunnel_address = node_address(args.settings.access.tunnel_subnet)
         self.control_url = f"http://127.0.0.1:{node.control_port}"
         self.control_token = GeneratedSecret(f"{node.name}-control", "token", self.child()).value
@@ -207,7 +210,7 @@ class WireGuardNode(Component):
             node.name,
             image=self.node_image,
             limits=Limits(memory=node.memory),
-            networks=[args.network.attach_inside(), args.network.attach_edge()],
+            networks=[args.network.attach_inside(self.inside_host), args.network.attach_edge()],
             envs=self._environment(args),
             files={"control-token": self.control_token, "account-key": account_key},
             volumes={"/var/lib/berth": self.volume(node.name)},

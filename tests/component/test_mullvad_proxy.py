@@ -56,14 +56,23 @@ def test_each_forwards_to_its_own_node_and_asks_how_that_is(recorder: Recorder) 
             expected = {
                 "BRIDGE_END": "tcp2udp",
                 "TCP_LISTEN": f"0.0.0.0:{bridge['port']}",
-                "UDP_FORWARD": f"{node}:51820",
+                "UDP_FORWARD": f"{node}.inside:51820",
                 "NODE_ID": node,
-                "NODE_URL": f"http://{node}:8080",
+                "NODE_URL": f"http://{node}.inside:8080",
                 "MAX_CONNECTIONS": str(bridge.get("maxConnections", 1000)),
                 "MAX_PER_ADDRESS": str(bridge.get("maxPerAddress", 100)),
             }
             assert {name: given.get(name) for name in expected} == expected
             assert "ALLOW_TARGETS" not in given  # its own node alone
+
+
+def test_it_means_the_node_inside_where_that_answers_it(recorder: Recorder) -> None:
+    """By its other name Docker gives its address at the edge, too."""
+    for node in bridges:
+        inner, edge = recorder.named(container, node).inputs["networksAdvanced"]
+        assert f"{node}.inside" in inner["aliases"]
+        assert f"{node}.inside" not in edge["aliases"]
+        assert inner["name"] == "berth-dev-inside"
 
 
 def test_the_node_answers_its_own_bridges_and_not_those_of_another(recorder: Recorder) -> None:

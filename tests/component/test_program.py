@@ -34,6 +34,7 @@ tokens = {
     "berth:access:AccessControl",
     "berth:access:Chain",
     "berth:access:Contracts",
+    "berth:access:MullvadProxy",
     "berth:access:WireGuardNode",
     "berth:platform:Gateway",
     "berth:platform:Images",
@@ -120,10 +121,13 @@ def test_volumes_outlive_the_stack(program: Program) -> None:
         assert resource.request.retainOnDelete, resource.name
 
 
-def test_nothing_is_published_beyond_this_host_but_wireguard_and_what_the_settings_say(program: Program) -> None:
+def test_nothing_is_published_beyond_this_host_but_wireguard_its_bridges_and_what_the_settings_say(
+    program: Program,
+) -> None:
     for resource in program[1].of(container):
         for port in resource.inputs.get("ports") or []:
-            assert port["ip"] == "127.0.0.1" or port.get("protocol") == "udp", (resource.name, port)
+            carries = port.get("protocol") == "udp" or "berth:access:MullvadProxy" in resource.request.parent
+            assert port["ip"] == "127.0.0.1" or carries, (resource.name, port)
 
 
 def test_generated_secrets_are_secret_wherever_they_go(program: Program) -> None:
@@ -239,8 +243,9 @@ def test_each_node_knows_itself_and_what_it_follows() -> None:
             "FINALITY": "latest",
             "MTU": "1420",
             "CONTRACT_PRIVATE_KEY_FILE": "/run/berth/account-key",
-            "CONTROL_SOURCES": "172.30.10.10,172.30.10.11",
         }
+        # The gateway, the access API, and its bridges.
+        assert given["CONTROL_SOURCES"].startswith("172.30.10.10,172.30.10.11,")
         assert {key: given.get(key) for key in expected} == expected
         assert not given.keys() & {"REMOVAL_FINALITY", "WS_URLS"}
 

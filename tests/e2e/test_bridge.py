@@ -107,6 +107,10 @@ def test_a_session_outlives_its_bridge_and_the_tunnel_its_node(member: Member, p
     ]
     assert [one["node"] for one in bridges] == ["node-1", "node-1", "node-2"]
     client.use(member.bridged)
+    for file in sorted((root / "berth/access/client").rglob("*.py")):  # no image has what is for people's machines
+        folder = f"/app/{file.parent.relative_to(root)}"
+        client.run(f"mkdir -p {folder}")
+        client.put(f"{folder}/{file.name}", file.read_bytes(), 0o644)
     client.put("/tmp/keep.py", Path(__file__).with_name("keep_tunnel.py").read_bytes(), 0o644)
     client.put("/tmp/bridges.json", json.dumps(bridges).encode(), 0o644)
     client.run("cd /app && nohup python3 /tmp/keep.py < /tmp/bridges.json > /tmp/keep.log 2>&1 &")
@@ -138,9 +142,8 @@ def test_a_session_outlives_its_bridge_and_the_tunnel_its_node(member: Member, p
         for container in containers.values():
             container.start()
         daemon.close()
-    # Back at the preferred one, once that has been well for a while.
-    eventually(lambda: said()[-1]["node"] == said()[-1]["peer"] == "node-1", 90)
-    eventually(lambda: member.page, 15)
+    with AccessService(deployment.url) as service:  # the others want the stack as it was
+        eventually(lambda: len(service.bridges()) == len(bridges))
 
 
 def test_berth_tunnel_takes_the_stacks_bridges_and_ends_in_order(pulumi: Pulumi, tmp_path: Path) -> None:

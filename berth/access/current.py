@@ -77,6 +77,11 @@ class CurrentList:
         """See :func:`berth.access.model.digest_of`."""
         return self._digest
 
+    def of_key(self, key: str) -> Entry | None:
+        """The entry with this WireGuard key."""
+        token = self._tokens.get(key)
+        return None if token is None else self.entries[token]
+
     def change(self, update: Update) -> Update:
         """Become the list of ``update.block``; the update that undoes it.
 

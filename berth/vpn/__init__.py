@@ -15,6 +15,8 @@
 ``firewall``   what peers may reach, by nftables
 ``files``, ``store``   the last good list and the receipts, on the node's volume
 ``applied``    the list and the peers as applied: each change is one transaction
+``owners``     whose each tunnel address is, for those who answer people by their pass
+``offer``, ``gateway``   HAProxy at the tunnel address, which lets each pass to its own leases
 ``agent``      lets in one change after the other, refuses what the chain does not give
 ``source``     the list that was asked for, from the chain
 ``follower``   hears of new heads, moves the list on, audits it now and then

@@ -22,6 +22,7 @@ from berth.kit.logging import get_logger
 from berth.vpn.applied import Applied, Unwatched, Watched, shown
 from berth.vpn.errors import ListRefused, Moved, NodeError, NotPending, StoreDamaged, VpnError
 from berth.vpn.metrics import NodeMetrics
+from berth.vpn.owners import Owners
 from berth.vpn.reconcile import Peers
 from berth.vpn.source import Source
 from berth.vpn.store import Store
@@ -55,6 +56,7 @@ class Agent:
         breaker: BreakerRule | None = None,
         freshness: Freshness | None = None,
         watched: Watched | None = None,
+        owners: Owners | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._identity = {"node": name, "publicKey": public_key, "endpointPort": port}
@@ -67,7 +69,14 @@ class Agent:
         rule = (breaker or BreakerRule()) if follows else BreakerRule(share=100)
         pending = store.load_pending() if follows else None
         self._applied = Applied(
-            public_key, Breaker(rule, pending), peers, store, metrics, watched or Unwatched(), clock
+            public_key,
+            Breaker(rule, pending),
+            peers,
+            store,
+            metrics,
+            watched or Unwatched(),
+            owners if owners is not None else Owners(),
+            clock,
         )
         self._fault = ""
         self._log = get_logger("agent")

@@ -18,6 +18,7 @@ from berth.access.receipt import Receipt
 from berth.kit.logging import get_logger
 from berth.vpn.errors import ApplyFailed, Drifted, ListRefused, NodeError, VpnError
 from berth.vpn.metrics import NodeMetrics
+from berth.vpn.owners import Owners, owned_by
 from berth.vpn.reconcile import Peers, apply_changes, reconcile
 from berth.vpn.store import Store, Stored
 
@@ -56,9 +57,11 @@ class Applied:
         store: Store,
         metrics: NodeMetrics,
         watched: Watched,
+        owners: Owners,
         clock: Callable[[], float],
     ) -> None:
         self._device, self._store, self._metrics, self._watched = device, store, metrics, watched
+        self._owners = owners
         self._clock = clock
         self.peering = Peering(public_key, breaker)
         self.current: CurrentList | None = None
@@ -142,6 +145,7 @@ class Applied:
 
     def _some(self, plan: Plan, put: tuple[Entry, ...], current: CurrentList) -> bool:
         """Carry out a plan on the peers that it names; on all where others were changed by somebody else."""
+        left = [(key, self.peers[key]) for key in plan.changes.move]
         try:
             if plan.changes:
                 apply_changes(plan.changes, self.peering.peers, self._device)
@@ -151,6 +155,10 @@ class Applied:
             return self._whole(plan, put, current)
         self._watched.change(plan.changes)
         self._settle(plan, put, plan.changes, current)
+        made = plan.changes
+        touched = [one for group in (made.remove, made.move, made.add, plan.hold) for one in group.items()]
+        touched += left + [(entry.key, entry.address) for entry in put]
+        self._owners.change(owned_by(current, self.peers, touched))
         return bool(plan.changes)
 
     def _whole(self, plan: Plan, put: tuple[Entry, ...], current: CurrentList) -> bool:
@@ -159,6 +167,8 @@ class Applied:
         outcome = reconcile(wanted, self._device)
         self._watched.reset(wanted)
         self._settle(plan, put, outcome.changes, current)
+        everybody = owned_by(current, self.peers, self.peers.items())
+        self._owners.reset({address: token for address, token in everybody.items() if token is not None})
         return bool(outcome.changes)
 
     def _settle(self, plan: Plan, put: tuple[Entry, ...], made: Changes, current: CurrentList) -> None:
@@ -219,6 +229,7 @@ class Applied:
         if current is None:
             reconcile({}, self._device)
             self._watched.reset({})
+            self._owners.reset({})
             return False
         entries = tuple(current.entries.values())
         plan = self.peering.plan_closing() if self.peering.closed else self._plan(entries, entries)

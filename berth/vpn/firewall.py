@@ -35,6 +35,8 @@ class Policy:
     sources: tuple[IPv4Network, ...]
     subnet6: IPv6Network | None = None
     address6: str = ""
+    gateway_port: int | None = None
+    """Where the node's gateway answers peers, at the node's own addresses; nothing does without."""
 
 
 def render(policy: Policy, gateways: Iterable[str]) -> str:
@@ -95,9 +97,11 @@ def _prerouting(policy: Policy) -> list[str]:
 
 def _input(policy: Policy, control: Sequence[str]) -> list[str]:
     tunnel = f'iifname "{policy.interface}"'
-    ping, others = [f"{tunnel} ip daddr {policy.address} icmp type echo-request accept"], list[str]()
+    own, others = [f"{tunnel} ip daddr {policy.address}"], list[str]()
+    ping = [f"{own[0]} icmp type echo-request accept"]
     if policy.subnet6:
-        ping.append(f"{tunnel} ip6 daddr {policy.address6} icmpv6 type echo-request accept")
+        own.append(f"{tunnel} ip6 daddr {policy.address6}")
+        ping.append(f"{own[1]} icmpv6 type echo-request accept")
         # Without neighbours there is no IPv6 on the other side of the node either.
         others.append("icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert } accept")
     if control:
@@ -106,6 +110,7 @@ def _input(policy: Policy, control: Sequence[str]) -> list[str]:
         "type filter hook input priority 0; policy drop;",
         'iifname "lo" accept',
         *ping,
+        *(f"{each} tcp dport {policy.gateway_port} accept" for each in own if policy.gateway_port),
         f"{tunnel} drop",
         "ct state established,related accept",
         f"udp dport {policy.listen_port} accept",

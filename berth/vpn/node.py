@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry
@@ -29,6 +30,8 @@ from berth.vpn.heal import Healer
 from berth.vpn.interface import Interface, answer_limit
 from berth.vpn.keys import ensure_keys, private_name
 from berth.vpn.metrics import NodeMetrics
+from berth.vpn.offer import Offer
+from berth.vpn.owners import Owners
 from berth.vpn.sampler import Sampler
 from berth.vpn.settings import NodeSettings
 from berth.vpn.source import ChainSource
@@ -109,6 +112,7 @@ class Node:
         self._settings, self._at_end = settings, at_end
         self._counts = NodeMetrics(registry)
         self.public_key = ensure_keys(settings.state_dir, settings.wireguard_private_key)
+        owners = Owners()
         addresses = [f"{settings.address}/{settings.subnet.prefixlen}"]
         if settings.subnet6:
             addresses.append(f"{settings.address6}/{settings.subnet6.prefixlen}")
@@ -132,6 +136,7 @@ class Node:
                 settings.sources,
                 settings.subnet6,
                 settings.address6,
+                settings.gateway_port if settings.gateway_socket else None,
             ),
             run,
         )
@@ -154,6 +159,7 @@ class Node:
             breaker=BreakerRule(settings.breaker_share, settings.breaker_at_least, settings.breaker_wait),
             freshness=Freshness(settings.max_stale, settings.outage_policy),
             watched=wanted,
+            owners=owners,
         )
         # Who heals asks with little patience: a wireguard-go that hangs must not keep it as long as a change may take.
         quick = WireGuard(settings.interface, run, settings.subnets, Uapi(settings.interface, seconds=answer_limit))
@@ -173,6 +179,7 @@ class Node:
         self._timers = Timers(self._agent)
         self._sampler = Sampler(device, lambda: self._agent.peers, self._counts)
         self._announcer = Announcer(settings, self.public_key) if settings.contract_private_key else None
+        self._offer = self._make_offer(settings.gateway_socket, owners) if settings.gateway_socket else None
         health = Health(
             [
                 Check("interface", self._interface.check, live=True),
@@ -180,6 +187,7 @@ class Node:
                 Check("peers", self._auditor.check, required=False),
                 Check("list", self._agent.check, required=settings.auto_sync),
                 *self._chain_checks(),
+                *([Check("gateway", self._offer.check, required=False)] if self._offer else []),
             ]
         )
         stats = Stats(
@@ -206,7 +214,7 @@ class Node:
     def _parts(self) -> list[Part]:
         """What runs beside the API, in the order in which it starts."""
         always: list[Part] = [self._auditor, self._healer, self._timers, self._sampler]
-        some = (self._follower, self._watch, self._announcer)
+        some = (self._follower, self._watch, self._announcer, self._offer)
         return always + [part for part in some if part is not None]
 
     def _chain(self) -> Quorum:
@@ -228,6 +236,10 @@ class Node:
         return Follower(
             self._agent, chain, settings.sockets, settings.key_registry, settings.subnet, rule, self._counts
         )
+
+    def _make_offer(self, path: Path, owners: Owners) -> Offer:
+        settings = self._settings
+        return Offer(settings.node_id, path, settings.addresses, settings.gateway_port, settings.subnets, owners)
 
     def _make_watch(self) -> ChainWatch:
         settings = self._settings

@@ -140,6 +140,8 @@ class NodeSettings(ServiceSettings):
     log_levels: Annotated[str, AfterValidator(_log_levels)] = ""
     state_dir: Path = Path("/var/lib/berth")
     interface: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{0,14}$")] = "wg0"
+    gateway_socket: Path | None = None
+    gateway_port: Port = 80
 
     @model_validator(mode="after")
     def _together(self) -> NodeSettings:
@@ -233,6 +235,11 @@ class NodeSettings(ServiceSettings):
     def address6(self) -> str:
         """The node's own IPv6 address in the tunnel, "" without."""
         return self.subnets.address6(self.address)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The node's own addresses in the tunnel: IPv4, and IPv6 where there is one."""
+        return (self.address, self.address6) if self.subnet6 else (self.address,)
 
     @property
     def address(self) -> str:

@@ -219,8 +219,9 @@ def make_node(
 
     def make(healthy: bool = True, **envs: str) -> Node:
         name = f"berth-test-{networks.run}-node-{len(nodes) + 1}"
-        volume = daemon.volumes.create(name, labels=labels)
-        volumes.append(volume)
+        volumes.append(daemon.volumes.create(name, labels=labels))
+        if "GATEWAY_SOCKET" in envs:
+            volumes.append(daemon.volumes.create(f"{name}-gateway", labels=labels))
         node = Node(_create(daemon, image, networks, chain, name, envs), secrets.token_hex(32))
         nodes.append(node.container)
         _upload(node.container, "/run/berth", "control-token", node.token)
@@ -269,7 +270,11 @@ def _create(
         read_only=True,
         tmpfs={"/run/wireguard": "mode=700", "/tmp": ""},
         sysctls={"net.ipv4.ip_forward": "1", **(_six if "TUNNEL_SUBNET6" in envs else {})},
-        volumes=[f"{name}:/var/lib/berth", "/run/berth"],
+        volumes=[
+            f"{name}:/var/lib/berth",
+            "/run/berth",
+            *([f"{name}-gateway:/run/gateway"] if "GATEWAY_SOCKET" in envs else []),
+        ],
         ports={"8080/tcp": ("127.0.0.1", None)},
         mem_limit="256m",
         healthcheck={

@@ -12,7 +12,7 @@ from berth.vpn.firewall import Firewall, Policy, render
 from berth.vpn.target import parse_target
 
 
-def policy(*allow: str, sources: tuple[str, ...] = (), subnet6: str = "") -> Policy:
+def policy(*allow: str, sources: tuple[str, ...] = (), subnet6: str = "", gateway_port: int | None = None) -> Policy:
     return Policy(
         interface="wg0",
         subnet=IPv4Network("10.77.0.0/16"),
@@ -23,6 +23,7 @@ def policy(*allow: str, sources: tuple[str, ...] = (), subnet6: str = "") -> Pol
         sources=tuple(IPv4Network(text) for text in sources),
         subnet6=IPv6Network(subnet6) if subnet6 else None,
         address6="fd77::1" if subnet6 else "",
+        gateway_port=gateway_port,
     )
 
 
@@ -74,6 +75,15 @@ def test_loopback_and_links_are_no_targets(allow: str) -> None:
     with pytest.raises(ValueError, match="never let through"):
         parse_target(allow)
     assert "169.254.0.0/16" in render(policy("0.0.0.0/0"), [])
+
+
+def test_peers_reach_the_gateway_at_the_nodes_own_addresses_where_there_is_one() -> None:
+    assert not [rule for rule in chain(render(policy(subnet6="fd77::/64"), []), "input") if "dport 80 " in rule]
+    rules = chain(render(policy(subnet6="fd77::/64", gateway_port=80), []), "input")
+    drop = rules.index('iifname "wg0" drop')
+    for own in ("ip daddr 10.77.0.1", "ip6 daddr fd77::1"):
+        assert f'iifname "wg0" {own} tcp dport 80 accept' in rules[:drop]
+    assert not [rule for rule in rules[drop:] if "dport 80 " in rule]
 
 
 def test_without_targets_peers_reach_nothing() -> None:

@@ -1,0 +1,383 @@
+"""A node's gateway: leases that only the tunnel reaches, each by its own pass alone.  The real image, real tunnels."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from docker.models.containers import Container
+from docker.models.networks import Network
+
+from berth.access.model import AccessList
+from components.node_proxy import TunnelFront, render
+from demo.client import Client
+from engine.docker.build import Build, run_build
+from tests.integration.vpn.conftest import (
+    Chain,
+    Member,
+    Networks,
+    Node,
+    _network,
+    _upload,
+    labels,
+    root,
+    tunnel,
+)
+
+domain = "vpn.test.internal"
+socket_path = "/run/gateway/node.sock"
+here = "10.77.0.1"
+
+# Tells what reaches it, and speaks the WebSocket handshake; afterwards it sends back what it gets.
+echo = """
+import base64, hashlib, http.server, json, sys
+class Echo(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        if self.headers.get("Upgrade") == "websocket":
+            accept = self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+            self.send_response(101)
+            self.send_header("Upgrade", "websocket")
+            self.send_header("Connection", "Upgrade")
+            self.send_header("Sec-WebSocket-Accept", base64.b64encode(hashlib.sha1(accept.encode()).digest()).decode())
+            self.end_headers()
+            while data := self.rfile.read1(1000):
+                self.wfile.write(data)
+            self.close_connection = True
+            return
+        text = json.dumps({"lease": sys.argv[1], "path": self.path, "headers": dict(self.headers)}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.send_header("Set-Cookie", "theirs=1")
+        self.end_headers()
+        self.wfile.write(text)
+http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Echo).serve_forever()
+"""
+
+ask = """
+import http.client, json, sys
+address, host, path, headers = sys.argv[1], sys.argv[2], sys.argv[3], json.loads(sys.argv[4])
+try:
+    connection = http.client.HTTPConnection(address, 80, timeout=3)
+    connection.request("GET", path, headers={"Host": host, **headers})
+    answer = connection.getresponse()
+    print(json.dumps({"status": answer.status, "headers": dict(answer.getheaders()), "body": answer.read().decode()}))
+except OSError as error:
+    print(json.dumps({"status": 0, "body": repr(error)}))
+"""
+
+# Opens a WebSocket, and notes each second whether what it sends comes back.
+hold = """
+import socket, sys, time
+connection = socket.create_connection((sys.argv[1], 80), 3)
+connection.sendall(("GET / HTTP/1.1\\r\\nHost: " + sys.argv[2] + "\\r\\n"
+    "Upgrade: websocket\\r\\nConnection: Upgrade\\r\\n"
+    "Sec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\\r\\n\\r\\n").encode())
+answer = connection.recv(1000)
+print("open" if b" 101 " in answer else answer, flush=True)
+connection.settimeout(2)
+while True:
+    connection.sendall(b"hello")
+    print("echo" if connection.recv(100) else "end", flush=True)
+    time.sleep(0.2)
+"""
+
+
+@dataclass
+class Leases:
+    """The network of leases, plain containers that stand for them, and the gateway of one node."""
+
+    daemon: docker.DockerClient
+    network: Network
+    image: str
+    gateway_image: str
+    run: str
+    containers: list[Container]
+
+    def lease(self, label: str) -> Container:
+        container = self.daemon.containers.run(
+            self.image,
+            ["python", "-c", echo, label],
+            name=f"berth-t{self.run}-vpn-{label}",
+            labels=labels,
+            network=self.network.name,
+            user="1001",
+            detach=True,
+        )
+        self.containers.append(container)
+        return container
+
+    def gateway(self, node: Node, ipv6: bool = False) -> Container:
+        subnet = IPv4Network(self.network.attrs["IPAM"]["Config"][0]["Subnet"])
+        name = node.container.name
+        container = self.daemon.containers.create(
+            self.gateway_image,
+            name=f"{name}-gateway",
+            labels=labels,
+            network=self.network.name,
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges:true"],
+            tmpfs={"/run/haproxy": "uid=1001,gid=1001,mode=700", "/tmp": ""},
+            volumes=[f"{name}-gateway:/run/gateway:ro", "/run/berth"],
+            mem_limit="128m",
+            healthcheck={"test": ["CMD", "http-healthcheck", "8080"], "interval": 10**9, "timeout": 5 * 10**9},
+        )
+        self.containers.append(container)
+        _upload(container, "/run/berth", "haproxy.cfg", render(TunnelFront(f"t{self.run}", domain, subnet, ipv6=ipv6)))
+        container.start()
+        wait_healthy(container)
+        return container
+
+
+def wait_healthy(container: Container, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        container.reload()
+        if container.attrs["State"].get("Health", {}).get("Status") == "healthy":
+            return
+        assert time.monotonic() < deadline, container.logs().decode()
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def gateway_image(daemon: docker.DockerClient, image: str) -> Iterator[str]:
+    """The image of the gateway, on the service's that the node's image was built on."""
+    tag = "berth/node-gateway:vpn-test"
+    host = daemon.api.base_url.replace("http+docker://localhost", "unix:///var/run/docker.sock")
+    build = Build(tag, ".", "images/node-gateway/Dockerfile", {"SERVICE": "berth/service:vpn-test"})
+    yield run_build(build, Path(root), host, 600, lambda _: None)
+    daemon.images.remove(tag)
+
+
+@pytest.fixture
+def leases(daemon: docker.DockerClient, image: str, gateway_image: str, networks: Networks) -> Iterator[Leases]:
+    network, _ = _network(daemon, f"berth-test-{networks.run}-leases")
+    made = Leases(daemon, network, image, gateway_image, networks.run, [])
+    yield made
+    for container in made.containers:
+        container.remove(force=True, v=True)
+    network.remove()
+
+
+Ask = Callable[..., dict[str, Any]]
+
+
+def get(client: Client, name: str, path: str = "/", address: str = here, **headers: str) -> dict[str, Any]:
+    """The answer to one request through the tunnel; status 0 where there is none."""
+    host = name if "." in name else f"{name}.{domain}"
+    client.run(f"cat > /tmp/ask.py <<'E'\n{ask}\nE")
+    found: dict[str, Any] = json.loads(
+        client.run(f"python3 /tmp/ask.py '{address}' '{host}' '{path}' '{json.dumps(headers)}'")
+    )
+    return found
+
+
+def until(holds: Callable[[], bool], seconds: float, otherwise: str) -> float:
+    """Seconds until it holds."""
+    started = time.monotonic()
+    while not holds():
+        assert time.monotonic() - started < seconds, otherwise
+        time.sleep(0.05)
+    return time.monotonic() - started
+
+
+@dataclass
+class Scene:
+    node: Node
+    leases: Leases
+    gateway: Container
+    members: list[Member]
+    clients: list[Client]
+    access: AccessList
+
+
+@pytest.fixture
+def scene(
+    chain: Chain,
+    networks: Networks,
+    make_node: Callable[..., Node],
+    make_client: Callable[[], Client],
+    leases: Leases,
+) -> Scene:
+    """Two members with a client each, on a node with a gateway; each has a lease called ``mine``."""
+    node = make_node(GATEWAY_SOCKET=socket_path, TUNNEL_SUBNET6="fd77::/64")
+    gateway = leases.gateway(node, ipv6=True)
+    clients = [make_client(), make_client()]
+    members = [chain.join(client.public_key) for client in clients]
+    access = chain.list()
+    node.apply(access)
+    subnet = leases.network.attrs["IPAM"]["Config"][0]["Subnet"]
+    for client, member in zip(clients, members, strict=True):
+        address = access.by_token[member.token].address
+        client.use(
+            tunnel(node, networks, address, subnet, "fd77::1/128")
+            .config()
+            .replace(f"{address}/32\n", f"{address}/32, fd77::{address.rsplit('.')[-1]}/128\n")
+        )
+        leases.lease(f"{member.token}-mine")
+    until(lambda: get(clients[1], "mine")["status"] == 200, 10, "the second lease does not answer")
+    return Scene(node, leases, gateway, members, clients, access)
+
+
+def test_a_lease_is_reached_by_its_own_pass_and_in_no_other_way(scene: Scene) -> None:
+    _each_pass_reaches_its_own(scene)
+    _what_callers_say_of_themselves_does_not_reach_a_lease(scene)
+    _there_is_no_other_way(scene)
+
+
+def _each_pass_reaches_its_own(scene: Scene) -> None:
+    alice, bob = scene.clients
+    for client, member in zip(scene.clients, scene.members, strict=True):
+        for address in (here, "fd77::1"):
+            answer = get(client, "mine", "/some?thing", address)
+            assert (answer["status"], json.loads(answer["body"])["lease"]) == (200, f"{member.token}-mine")
+            assert json.loads(answer["body"])["path"] == "/some?thing"
+    scene.leases.lease(f"{scene.members[0].token}-only")
+    until(lambda: get(alice, "only")["status"] == 200, 10, "the lease does not answer")
+    assert get(bob, "only")["status"] == 404
+    # Names that might be taken for part of another's, or of anything that is not a lease.
+    token = scene.members[0].token
+    for name in (f"{token}-only", f"-{token}-only", "only.", "a.only", "..", "mine_", "x" * 31):
+        assert get(bob, f"{name}.{domain}")["status"] in (400, 404), name
+    for host in ("mine.example.org", domain, here, f"mine.{domain}.example.org", f"minex{domain}", "localhost"):
+        assert get(alice, host)["status"] == 404, host
+    assert get(alice, "MINE")["status"] == 200  # host names have no case
+    assert get(alice, f"mine.{domain}:80")["status"] == 200
+
+
+def _what_callers_say_of_themselves_does_not_reach_a_lease(scene: Scene) -> None:
+    said = {
+        "Authorization": "Bearer secret",
+        "Proxy-Authorization": "Basic secret",
+        "Cookie": "berth_session=secret",
+        "X-Berth-User": "secret",
+        "X-Forwarded-For": "10.77.0.99",
+        "Forwarded": "for=10.77.0.99",
+    }
+    answer = get(scene.clients[1], "mine", **said)
+    reached = {name.lower(): value for name, value in json.loads(answer["body"])["headers"].items()}
+    assert not {"authorization", "proxy-authorization", "cookie", "x-berth-user", "forwarded"} & reached.keys()
+    assert reached["x-forwarded-for"] == scene.access.by_token[scene.members[1].token].address
+    assert "secret" not in answer["body"]
+    assert "10.77.0.99" not in answer["body"]
+    assert "set-cookie" not in {name.lower() for name in answer["headers"]}
+    # Nor is a caller somebody else by what it says.
+    assert get(scene.clients[0], "mine", **{"X-Forwarded-For": here})["status"] == 200
+
+
+def _there_is_no_other_way(scene: Scene) -> None:
+    alice = scene.clients[0]
+    name = scene.leases.network.name
+    for container in (*scene.leases.containers, scene.gateway):
+        container.reload()
+        address = container.attrs["NetworkSettings"]["Networks"][name]["IPAddress"]
+        for port in (80, 8080):
+            assert alice.reaches(f"http://{address}:{port}/", 1) is None
+    lease = scene.leases.containers[-1]
+    node_edge = scene.node.container.attrs["NetworkSettings"]["Networks"]
+    targets = [f"{each['IPAddress']}:{port}" for each in node_edge.values() for port in (80, 8080)]
+    for target in [f"{here}:80", f"{here}:8080", *targets]:
+        script = f"import urllib.request; print(urllib.request.urlopen('http://{target}/health', timeout=1).read())"
+        status, output = lease.exec_run(["python", "-c", script])
+        # (On a network of leases, of which this one is only a picture, they reach nothing at all.)
+        assert status != 0 or b'"live"' in output, (target, output)
+    # The gateway's own health is told on its loopback alone.
+    gateway = scene.gateway.attrs["NetworkSettings"]["Networks"][name]["IPAddress"]
+    status, _ = lease.exec_run(["python", "-c", f"import socket; socket.create_connection(('{gateway}', 8080), 1)"])
+    assert status != 0
+    # Without a tunnel, the node's other addresses answer nobody there.
+    alice.run("wg-quick down wg0")
+    assert get(alice, "mine", address=scene.node.container.attrs["NetworkSettings"]["Networks"][
+        next(each for each in node_edge if each.endswith("edge"))]["IPAddress"])["status"] == 0  # fmt: skip
+
+
+def owners(gateway: Container) -> dict[str, str]:
+    script = (
+        "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/haproxy/haproxy.sock');"
+        "s.sendall(b'show map /run/haproxy/owners.map\\n');"
+        "print(b''.join(iter(lambda: s.recv(65536), b'')).decode())"
+    )
+    status, output = gateway.exec_run(["python", "-c", script])
+    assert status == 0, output
+    rows = [line.split() for line in output.decode().splitlines() if line.strip()]
+    return {address: token for _, address, token in rows}
+
+
+def test_a_pass_that_is_sold_loses_its_leases_and_open_sockets(scene: Scene, chain: Chain) -> None:
+    (alice, bob), (seller, keeper) = scene.clients, scene.members
+    for client in (alice, bob):
+        client.run(f"cat > /tmp/hold.py <<'E'\n{hold}\nE")
+        client.run(f"nohup python3 /tmp/hold.py {here} mine.{domain} > /tmp/hold.log 2>&1 & echo $! > /tmp/hold.pid")
+    for client in (alice, bob):
+        until(lambda c=client: c.run("cat /tmp/hold.log").count("echo") > 1, 5, client.run("cat /tmp/hold.log"))  # type: ignore[misc]
+    mine = {address: token for address, token in owners(scene.gateway).items() if token == str(seller.token)}
+    assert len(mine) == 2  # IPv4 and IPv6
+    chain.sell(seller)
+    scene.node.apply(chain.list())
+    until(lambda: str(seller.token) not in owners(scene.gateway).values(), 2, "the address is still the seller's")
+    assert str(keeper.token) in owners(scene.gateway).values()
+    until(lambda: b'"sessions": 1' in scene.gateway.logs(), 3, scene.gateway.logs().decode())
+    assert get(alice, "mine")["status"] == 0
+    until(lambda: "timed out" in alice.run("cat /tmp/hold.log"), 5, alice.run("cat /tmp/hold.log"))
+    # Nobody else noticed.
+    before = bob.run("cat /tmp/hold.log").count("echo")
+    until(lambda: bob.run("cat /tmp/hold.log").count("echo") > before + 2, 5, bob.run("cat /tmp/hold.log"))
+    assert get(bob, "mine")["status"] == 200
+
+
+def kill(container: Container, command: str) -> None:
+    """SIGKILL to every process whose command line ends so; there must be one."""
+    script = f"""
+import os, signal
+killed = 0
+for pid in filter(str.isdigit, os.listdir("/proc")):
+    words = open(f"/proc/{{pid}}/cmdline").read().replace(chr(0), " ").strip() if pid != "1" else ""
+    if words.endswith({command!r}):
+        os.kill(int(pid), signal.SIGKILL)
+        killed += 1
+assert killed
+"""
+    status, output = container.exec_run(["python", "-c", script])
+    assert status == 0, output.decode()
+
+
+def test_it_comes_back_by_itself_whoever_ended(scene: Scene) -> None:
+    alice, gateway, node = scene.clients[0], scene.gateway, scene.node
+
+    def starts() -> int:
+        return gateway.logs().decode().count('"event": "serving"')
+
+    def back(seconds: float = 20) -> None:
+        until(lambda: starts() > before, seconds, gateway.logs().decode()[-3000:])
+        until(lambda: get(alice, "mine")["status"] == 200, seconds, gateway.logs().decode()[-3000:])
+
+    before = starts()
+    kill(gateway, "/run/berth/haproxy.cfg")
+    back()
+    # The gateway's container: nobody answers meanwhile, and nothing is left waiting.
+    before = starts()
+    gateway.kill()
+    until(lambda: get(alice, "mine")["status"] == 0, 5, "somebody still answers")
+    assert "no gateway" in json.dumps(node.call("GET", "/health").json())
+    gateway.start()
+    back()
+    # The node's agent, which process 1 starts anew.
+    before = starts()
+    kill(node.container, "-m berth.vpn")
+    back(30)
+    # The node itself, with its network.
+    before = starts()
+    node.container.restart(timeout=5)
+    node.wait_healthy(60)
+    alice.run("wg-quick down wg0; wg-quick up wg0")
+    back(30)
+    # Its interface: the sockets are not bound to that.
+    node.run("ip", "link", "delete", "wg0")
+    until(lambda: get(alice, "mine")["status"] == 200, 30, gateway.logs().decode()[-3000:])

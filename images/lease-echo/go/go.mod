@@ -1,0 +1,3 @@
+module berth/echo
+
+go 1.24

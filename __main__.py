@@ -12,6 +12,7 @@ from components.mongodb import MongoDB
 from components.mullvad_proxy import MullvadProxy, MullvadProxyArgs
 from components.network import Network
 from components.settings import load
+from components.user_pool import user_pool
 from components.watched import watched
 from components.web import Web
 from components.wireguard import WireGuardNode, WireGuardNodeArgs
@@ -37,9 +38,10 @@ bridges = [
 
 api = AccessApi("access-api", AccessApiArgs(settings, network, images, chain, contracts, list(nodes.values())))
 web = Web("web", network, images)
+pool = user_pool(settings, network, images, chain, contracts, mongodb, api)
 
 parts = watched(settings, mongodb, nodes.values(), bridges)
-gateway = Gateway("gateway", settings.gateway, parts, [node.probe_url for node in nodes.values()], network, images)
+gateway = Gateway("gateway", settings.gateway, parts, nodes.values(), network, images, pool)
 
 pulumi.export("url", gateway.url)
 pulumi.export("membersUrl", gateway.members_url)

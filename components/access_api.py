@@ -44,11 +44,14 @@ class AccessApi(Component):
 
     relay: pulumi.Output[str]
     """The address of the account that pays."""
+    session_key: pulumi.Output[str]
+    """Secret: what sessions are signed with; who else knows it believes the same sessions."""
 
     def __init__(self, name: str, args: AccessApiArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("berth:access:AccessApi", name, opts)
         relay_key = self._relay_key(args.settings.access)
         self.relay = pulumi.Output.unsecret(relay_key.apply(address_of))
+        self.session_key = GeneratedSecret("access-session", "token", self.child()).value
         account = Account(
             "relay",
             address=self.relay,
@@ -64,7 +67,7 @@ class AccessApi(Component):
             envs=self._environment(args),
             files={
                 "relay-key": relay_key,
-                "session-key": GeneratedSecret("access-session", "token", self.child()).value,
+                "session-key": self.session_key,
             },
             healthcheck=docker.ContainerHealthcheckArgs(
                 tests=["CMD", "http-healthcheck", str(port)], interval="2s", timeout="5s", retries=15

@@ -66,12 +66,20 @@ class Component(pulumi.ComponentResource):
         """By these labels a Docker object is found again, whatever happened to the state."""
         return {"berth.stack": f"{pulumi.get_project()}/{pulumi.get_stack()}", "berth.urn": self.urn_of(kind, name)}
 
-    def volume(self, name: str, **options: Any) -> docker.Volume:
-        """A named volume.  Destroying the stack keeps it: data goes only when somebody asks for just that."""
+    def volume(self, name: str, sockets_of: str = "", **options: Any) -> docker.Volume:
+        """A named volume.  Destroying the stack keeps it: data goes only when somebody asks for just that.
+
+        With ``sockets_of`` (uid:gid) it is in memory, for sockets that containers share; its folder is that user's,
+        whoever comes first.
+        """
         labels = self.labels(docker.Volume, name)
+        uid, _, gid = sockets_of.partition(":")
+        memory = {"type": "tmpfs", "device": "tmpfs", "o": f"size=1m,mode=0755,uid={uid},gid={gid}"}
         return docker.Volume(
             name,
             name=self.docker_name(name),
+            driver="local" if sockets_of else None,
+            driver_opts=memory if sockets_of else None,
             labels=[docker.VolumeLabelArgs(label=key, value=value) for key, value in labels.items()],
             opts=self.child(retain_on_delete=True, **options),
         )
@@ -86,6 +94,7 @@ class Component(pulumi.ComponentResource):
         envs: Mapping[str, pulumi.Input[str]] | None = None,
         files: Mapping[str, pulumi.Input[str]] | None = None,
         volumes: Mapping[str, docker.Volume] | None = None,
+        reads: Mapping[str, docker.Volume] | None = None,
         restart: str = "unless-stopped",
         user: str = service_user,
         read_only: bool | None = None,
@@ -97,7 +106,8 @@ class Component(pulumi.ComponentResource):
         """A container with our name, labels, limits and hardening; ``arguments`` go to ``docker.Container`` as given.
 
         It has no capability but ``add_capabilities``, gains no privilege, and writes only to ``volumes`` (path in
-        the container -> volume) and to ``tmpfs`` (``/tmp`` unless given).  ``files`` (name -> content) appear
+        the container -> volume) and to ``tmpfs`` (``/tmp`` unless given);
+        volumes in ``reads`` it can only read.  ``files`` (name -> content) appear
         below :data:`files_directory`, before it starts.  With ``network_mode`` among the arguments there is no
         host name and no network of its own.
         """
@@ -114,10 +124,16 @@ class Component(pulumi.ComponentResource):
             ]
         if envs:
             arguments["envs"] = [pulumi.Output.concat(key, "=", value) for key, value in sorted(envs.items())]
-        if volumes:
+        if volumes or reads:
             arguments["volumes"] = [
-                docker.ContainerVolumeArgs(container_path=path, volume_name=volume.name)
-                for path, volume in volumes.items()
+                *(
+                    docker.ContainerVolumeArgs(container_path=path, volume_name=each.name)
+                    for path, each in (volumes or {}).items()
+                ),
+                *(
+                    docker.ContainerVolumeArgs(container_path=path, volume_name=each.name, read_only=True)
+                    for path, each in (reads or {}).items()
+                ),
             ]
         if files:
             # Root's, and not to be changed by the service.  A service that is not root can read what everybody in its

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from components import lease_front
+from components.lease_front import LeaseFront
 from components.parts import Part, nodes, problem
 
 _templates: Final = Path(__file__).parent.parent / "images" / "gateway"
@@ -43,7 +45,8 @@ class Front:
 
     ``url``: what people open; ``tls``: whether it ends TLS itself; ``api_per_minute``: calls of the API that one
     address may make; ``connections``: how many one source may have at once; ``probe_urls``: what the page asks to
-    measure the way to each node; ``proxy``: the address that a proxy before it has, if there is one.
+    measure the way to each node; ``proxy``: the address that a proxy before it has, if there is one; ``leases``: what it
+    says about leases, where there are any.
     """
 
     url: str
@@ -52,6 +55,7 @@ class Front:
     connections: int = 256
     probe_urls: tuple[str, ...] = ()
     proxy: str = ""
+    leases: LeaseFront | None = None
 
     @property
     def scheme(self) -> str:
@@ -97,10 +101,21 @@ def render(parts: Sequence[Part], stack: str, front: Front) -> dict[str, str]:
         "but_proxy": f" !{{ src {front.proxy} }}" if front.proxy else "",
         "assets": _assets(),
         "probes": _probes(_nodes(parts)),
+        "runtime": lease_front.globals_of(front.leases),
+        "resolver": lease_front.resolver(front.leases),
+        "leases": lease_front.detection(front.leases),
+        # Who is asking, where nobody has to prove it, is said to the manager alone.
+        "berth_headers": " if lease or !to_leases" if front.leases else "",
+        "passing": lease_front.passing(front.leases),
+        "known": " !to_leases" if front.leases else "",
+        "routes": lease_front.routes(front.leases),
+        "lease_backends": lease_front.backends(front.leases),
         "backends": "\n".join([*map(_backend, parts), *map(_ping, _nodes(parts))]).rstrip(),
     }
     texts = ("missing.html", "away.html", *_asset_kinds)
+    leases = {file: (pages / file).read_text() for file in lease_front.pages} if front.leases else {}
     return {
+        **leases,
         "haproxy.cfg": _fill((_templates / "haproxy.cfg").read_text(), values),
         "health.json": _health(parts),
         "status.html": _fill((pages / "status.html").read_text(), {**name, "parts": listed.rstrip("\n")}),
@@ -119,10 +134,15 @@ def _secure(front: Front) -> str:
     if not front.tls:
         return ""
     # By the name of the settings: the one that the caller gives would let others send people anywhere.
-    return (
-        "    bind :8443 ssl crt /run/berth/tls.pem alpn h2,http/1.1\n"
-        f"    http-request redirect prefix {front.url.rstrip('/')} code 308 unless {{ ssl_fc }} or {{ path /health }}"
-    )
+    apart = " or lease_domain" if front.leases else ""
+    to = front.url.rstrip("/")
+    lines = [
+        "bind :8443 ssl crt /run/berth/tls.pem alpn h2,http/1.1",
+        f"http-request redirect prefix {to} code 308 unless {{ ssl_fc }} or {{ path /health }}{apart}",
+    ]
+    if front.leases:
+        lines.append("http-request redirect scheme https code 308 if lease !{ ssl_fc }")
+    return "\n".join(f"    {line}" for line in lines)
 
 
 def _proxied(front: Front) -> str:
@@ -133,9 +153,18 @@ def _proxied(front: Front) -> str:
 
 
 def _headers(front: Front) -> str:
-    lines = [f'    http-after-response set-header {key} "{value}"' for key, value in front.headers().items()]
+    # What a lease's page may do is its own matter; the reference of the leases' API has a policy of its own.
+    but = " unless { var(txn.lease) -m found }" if front.leases else ""
+    page = f"{but} or {{ var(txn.path) -m str /docs }}" if front.leases else ""
+    lines = [
+        f'    http-after-response set-header {key} "{value}"{page if key == "Content-Security-Policy" else but}'
+        for key, value in front.headers().items()
+    ]
     # Static files carry a Cache-Control of their own.
-    lines.append("    http-after-response set-header Cache-Control no-store unless { res.hdr(Cache-Control) -m found }")
+    own = "{ res.hdr(Cache-Control) -m found }"
+    lines.append(
+        f"    http-after-response set-header Cache-Control no-store{but or ' unless'}{' or' if but else ''} {own}"
+    )
     lines.append("    http-after-response del-header Server")
     return "\n".join(lines)
 

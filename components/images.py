@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pulumi
 
 from components.base import Component
 from components.settings import ImageSettings
+
+official_gateway_user: Final = "99:99"
+"""The unprivileged user of the official HAProxy image."""
 
 
 class Images(Component):
@@ -23,7 +28,7 @@ class Images(Component):
 
     def is_local(self, name: str) -> bool:
         """Whether the image is built here; else it is the official one, with a user and tools of its own."""
-        return bool(getattr(self._settings, name) == "local")
+        return self._source(name) == "local"
 
     def make(self, name: str, on_service: bool = False) -> pulumi.Output[str]:
         """Id of the image ``name``: built from ``images/<name>``, or the one that the settings name.
@@ -38,5 +43,9 @@ class Images(Component):
                 local = f"{pulumi.get_project()}/service:{pulumi.get_stack()}"
                 args["SERVICE"] = local if self.is_local("service") else self._settings.service
                 args["SERVICE_ID"] = self.service
-            self._made[name] = self.image(name, getattr(self._settings, name), self._settings.base, args)
+            self._made[name] = self.image(name, self._source(name), self._settings.base, args)
         return self._made[name]
+
+    def _source(self, name: str) -> str:
+        source: str = getattr(self._settings, name.replace("-", "_"))
+        return source

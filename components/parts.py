@@ -131,6 +131,56 @@ def access_part(port: int) -> Part:
     )
 
 
+def leases_part(port: int) -> Part:
+    """The manager of leases, behind its API, its log sockets and its events."""
+    away = problem(503, "Service unavailable", "The manager of leases is not up; /health says what else is down.")
+    return Part(
+        key="leases",
+        title="Leases",
+        about="Makes containers for people and ends them.",
+        check=("option httpchk", "http-check send meth GET uri /health ver HTTP/1.1 hdr Host leases"),
+        servers=(Server("leases", f"leases:{port}"),),
+        required=False,
+        lines=(
+            "timeout server 90s",  # events are silent now and then
+            *(
+                f"http-error status {status} content-type application/problem+json string '{away}'"
+                for status in (502, 503, 504)
+            ),
+        ),
+    )
+
+
+def reaper_part(port: int) -> Part:
+    """The reaper, which ends leases whatever becomes of the manager."""
+    return Part(
+        key="reaper",
+        title="Reaper",
+        about="Ends leases that nobody else has ended.",
+        check=("option httpchk", "http-check send meth GET uri /health ver HTTP/1.1 hdr Host reaper"),
+        servers=(Server("reaper", f"reaper:{port}"),),
+        required=False,
+    )
+
+
+def redis_part(port: int) -> Part:
+    """Redis, which answers a ping of somebody without a password with a refusal."""
+    return Part(
+        key="redis",
+        title="Redis",
+        about="Carries events and logs of leases.",
+        check=(
+            "mode tcp",
+            "option tcp-check",
+            "tcp-check connect",
+            "tcp-check send PING\\r\\n",
+            "tcp-check expect rstring ^(-NOAUTH|\\+PONG)",
+        ),
+        servers=(Server("redis", f"redis:{port}"),),
+        required=False,
+    )
+
+
 def web_part(port: int) -> Part:
     """The web page, which everything that has no other place leads to."""
     return Part(

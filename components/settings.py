@@ -7,6 +7,7 @@ registered yet.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network
 from typing import Annotated, Any, Final, Literal, Self
@@ -15,6 +16,7 @@ import pulumi.runtime.config
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from components.gateway_settings import GatewaySettings
+from components.lease_settings import LeaseSettings, RedisSettings, own_images
 from providers.explain import explain
 from providers.fields import Allowed, Port, Section, SettingsError, Subnet
 from providers.settings import AccessSettings, BridgeSettings, ChainSettings, NodeSettings, namespace
@@ -25,9 +27,11 @@ __all__ = [
     "ChainSettings",
     "GatewaySettings",
     "ImageSettings",
+    "LeaseSettings",
     "MongoSettings",
     "NetworkSettings",
     "NodeSettings",
+    "RedisSettings",
     "Settings",
     "SettingsError",
     "is_secret",
@@ -35,7 +39,10 @@ __all__ = [
     "parse",
 ]
 
-_taken: Final = ("access", "bridges", "chain", "edge", "gateway", "inside", "nodes", "relay", "web")
+_taken: Final = (
+    "access", "bridges", "chain", "edge", "gateway", "inside", "lease-journal", "leases", "leases-guard",
+    "leases-rules", "nodes", "reaper", "reaper-guard", "redis", "relay", "web",
+)  # fmt: skip
 undecided: Final = 0xDEAD
 """The account that example stacks name as owner; nobody has its key."""
 
@@ -71,6 +78,11 @@ class ImageSettings(Section):
     access: Source = "local"
     bridge: Source = "local"
     web: Source = "local"
+    redis: Source = "local"
+    leases: Source = "local"
+    lease_rules: Source = "local"
+    lease_shell: Source = "local"
+    lease_echo: Source = "local"
 
 
 class NetworkSettings(Section):
@@ -106,6 +118,8 @@ class Settings(Section):
     access: AccessSettings = AccessSettings()
     mongodb: MongoSettings = MongoSettings()
     gateway: GatewaySettings = GatewaySettings()
+    redis: RedisSettings = RedisSettings()
+    leases: LeaseSettings = LeaseSettings()
 
     @property
     def bridge_names(self) -> tuple[str, ...]:
@@ -121,6 +135,8 @@ class Settings(Section):
             "network.edgeSubnet": self.network.edge_subnet,
             "access.tunnelSubnet": self.access.tunnel_subnet,
         }
+        if self.leases.enabled:
+            subnets |= {"leases.subnet": self.leases.subnet, "leases.subnets": self.leases.subnets}
         _refuse_overlaps(subnets)
         ports: list[tuple[str, int]] = [
             ("gateway.httpPort", self.gateway.http_port),
@@ -138,7 +154,11 @@ class Settings(Section):
             ports.append(("chain.rpcPort", self.chain.rpc_port))
         if self.mongodb.host_port is not None:
             ports.append(("mongodb.hostPort", self.mongodb.host_port))
+        if self.leases.enabled and self.redis.host_port is not None:
+            ports.append(("redis.hostPort", self.redis.host_port))
         _refuse_twice(ports)
+        if self.leases.enabled:
+            _refuse_unpinned(self.leases)
         _refuse_taken_names(self.access.nodes)
         if len(self.bridge_names) > (room := len(bridge_places(self.network.inside_subnet))):
             raise ValueError(
@@ -184,6 +204,16 @@ def _refuse_short_quarantine(chain: ChainSettings, access: AccessSettings) -> No
             f"access.quarantineSeconds is {access.quarantine_seconds}: it must be at least {longest}, the sum of "
             "access.maxStaleSeconds and access.breaker.waitSeconds, for which a node may go by an older list"
         )
+
+
+def _refuse_unpinned(leases: LeaseSettings) -> None:
+    """What people lease is run by the stack: it is ours, or is named so that it cannot change."""
+    for name in leases.images:
+        if name not in own_images and not re.fullmatch(_reference, name):
+            raise ValueError(
+                f'leases.scenarios name the image "{name}": it must be {" or ".join(own_images)}, or a reference by '
+                "digest such as alpine:3@sha256:<64 hexadecimal digits>"
+            )
 
 
 def _refuse_twice(ports: list[tuple[str, int]]) -> None:

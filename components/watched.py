@@ -9,8 +9,21 @@ from components.mongodb import MongoDB
 from components.mongodb import port as mongodb_port
 from components.mullvad_proxy import MullvadProxy
 from components.mullvad_proxy import http_port as bridge_port
-from components.parts import Part, access_part, bridges_part, chain_part, mongodb_part, nodes_part, web_part
+from components.parts import (
+    Part,
+    access_part,
+    bridges_part,
+    chain_part,
+    leases_part,
+    mongodb_part,
+    nodes_part,
+    reaper_part,
+    redis_part,
+    web_part,
+)
+from components.redis import port as redis_port
 from components.settings import Settings
+from components.user_pool import port as leases_port
 from components.web import port as web_port
 from components.wireguard import WireGuardNode, control_port
 
@@ -25,4 +38,7 @@ def watched(
         parts.append(nodes_part([node.name for node in nodes], control_port))
     if bridges:
         parts.append(bridges_part([bridge.name for bridge in bridges], bridge_port))
-    return [*parts, access_part(api_port), web_part(web_port)]
+    parts.append(access_part(api_port))
+    if settings.leases.enabled:
+        parts += [redis_part(redis_port), leases_part(leases_port), reaper_part(leases_port)]
+    return [*parts, web_part(web_port)]

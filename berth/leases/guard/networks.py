@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Final
 
 from berth.leases.guard.containers import endpoint, labels
@@ -24,7 +24,8 @@ def network(policy: GuardPolicy, given: Json) -> dict[str, Any]:
             deny(where, f"must be of /{_largest} or smaller, within {policy.subnets}")
         return str(subnet)
 
-    ipam = obj({"Driver": only("default"), "Config": array(obj({"Subnet": in_pool}, ("Subnet",)), 1)}, ("Config",))
+    place = obj({"Subnet": in_pool, "Gateway": _address}, ("Subnet",))
+    ipam = obj({"Driver": only("default"), "Config": array(place, 1)}, ("Config",))
     made: dict[str, Any] = obj(
         {
             "Name": matching(policy.network_name, f"{policy.prefix}lease-<name>"),
@@ -38,8 +39,18 @@ def network(policy: GuardPolicy, given: Json) -> dict[str, Any]:
     )(given, "body")
     if not made["IPAM"]["Config"]:
         deny("body.IPAM.Config", "must have a subnet: Docker's own choice would be anywhere")
+    (config,) = made["IPAM"]["Config"]
+    if "Gateway" in config and IPv4Address(config["Gateway"]) not in IPv4Network(config["Subnet"]):
+        deny("body.IPAM.Config.Gateway", "must be in the subnet")
     # Two networks of one name would make it a matter of luck whose a container joins.
     return {**made, "Driver": "bridge", "CheckDuplicate": True}
+
+
+def _address(given: Json, where: str) -> Json:
+    try:
+        return str(IPv4Address(text(40)(given, where)))
+    except ValueError:
+        deny(where, "is not an IPv4 address")
 
 
 def joining(policy: GuardPolicy, given: Json, shared: bool) -> tuple[str, dict[str, Any]]:

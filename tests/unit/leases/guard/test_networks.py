@@ -50,7 +50,7 @@ def test_a_bridge_in_the_pool_is_made() -> None:
         ("IPAM", {"Config": [{"Subnet": "10.91.0.0/16"}]}),
         ("IPAM", {"Config": [{"Subnet": "10.91.3.1/28"}]}),
         ("IPAM", {"Config": [{"Subnet": "fd00::/64"}]}),
-        ("IPAM", {"Config": [{"Subnet": "10.91.3.0/28", "Gateway": "10.91.3.9"}]}),
+        ("IPAM", {"Config": [{"Subnet": "10.91.3.0/28", "Gateway": "10.91.4.9"}]}),
     ],
 )
 def test_any_other_network_is_refused(key: str, value: Any) -> None:

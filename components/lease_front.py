@@ -1,0 +1,196 @@
+"""What the gateway's configuration says about leases: pure text, for every lease that there will be.
+
+A lease is found by its host name, ``<name>.<domain>``, in Docker's DNS, at each request anew.  So its coming and going
+changes nothing here.  Who may see it says a session that the manager signs and the gateway checks by itself: a JSON
+web token that names the lease, until it ends or is revoked through the runtime socket.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from components.parts import problem
+
+runtime_socket: Final = "/run/gateway/haproxy.sock"
+revoked_map: Final = "/run/berth/revoked.map"
+ready: Final = "ready"
+"""The key in the map of what is revoked that says: it has been filled since HAProxy started."""
+cookie: Final = "berth_lease"
+parameter: Final = "berth_session"
+pages: Final = ("lease-missing.html", "lease-closed.html", "lease-away.html", "lease-busy.html")
+
+manager: Final = "leases"
+_backend: Final = "lease"
+_paths: Final = (
+    "/api/users", "/api/provision", "/api/containers", "/api/scenarios", "/api/leases", "/api/events", "/docs",
+    "/openapi.json", "/ws/logs/",
+)  # fmt: skip
+_page_policy: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
+
+
+@dataclass(frozen=True)
+class LeaseFront:
+    """``stack``: of which leases these are; ``domain``: below which their names are; ``port``: where each listens;
+    ``open``: whether everybody may see them; ``per_minute``: requests that one address may send to them; ``scheme``:
+    how browsers come."""
+
+    stack: str
+    domain: str
+    port: int = 8080
+    open: bool = False
+    per_minute: int = 6000
+    scheme: str = "http"
+
+
+def globals_of(front: LeaseFront | None) -> str:
+    """Lines of the section ``global``: the socket over which the manager revokes sessions."""
+    return "" if front is None else f"    stats socket {runtime_socket} mode 666 level admin"
+
+
+def resolver(front: LeaseFront | None) -> str:
+    """A resolver that keeps nothing: an address may be another lease's a moment later."""
+    if front is None:
+        return ""
+    holds = "\n".join(f"    hold {what} 0s" for what in ("valid", "obsolete", "nx", "other", "refused", "timeout"))
+    return (
+        "resolvers leases\n    nameserver docker 127.0.0.11:53\n    resolve_retries 2\n"
+        f"    timeout resolve 1s\n    timeout retry 500ms\n{holds}\n"
+    )
+
+
+def detection(front: LeaseFront | None) -> str:
+    """Early lines of the frontend: ``txn.lease`` is the name of the lease that is asked for."""
+    if front is None:
+        return ""
+    domain = re.escape(front.domain)
+    name = "[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?"
+    lines = [
+        f"acl lease_domain var(txn.host) -m end .{front.domain}",
+        f"http-request set-var(txn.lease) var(txn.host),field(1,.) if {{ var(txn.host) -m reg ^{name}\\.{domain}$ }}",
+        "acl lease var(txn.lease) -m found",
+        f"acl to_leases path_beg {' '.join(_paths)}",
+        # Before what callers say of themselves is taken away.
+        "http-request set-var(txn.jwt) req.hdr(X-Berth-Session) if lease",
+    ]
+    return _indent(lines)
+
+
+def passing(front: LeaseFront | None) -> str:
+    """Lines of the frontend after which nothing of it concerns a lease any more."""
+    if front is None:
+        return ""
+    return _indent([_refusal(404, "lease-missing.html", "if lease_domain !lease"), "http-request allow if lease"])
+
+
+def routes(front: LeaseFront | None) -> str:
+    """Where the frontend sends requests to leases and their manager."""
+    if front is None:
+        return ""
+    return _indent([f"use_backend {_backend} if lease", f"use_backend {manager} if to_leases"])
+
+
+def backends(front: LeaseFront | None) -> str:
+    """The backend of all leases."""
+    if front is None:
+        return ""
+    denied = _denials(front)
+    lines = [
+        "http-request track-sc0 src table lease-callers",
+        *_refusals(429, "lease-busy.html", f"{{ sc_http_req_rate(0) gt {front.per_minute} }}", "Too many requests",
+                   "This address asks too often: wait a minute.", "hdr Retry-After 60"),
+        *denied,
+        f"http-request set-var(txn.target) str(berth-{front.stack}-lease-),concat(,txn.lease)",
+        "http-request do-resolve(txn.address,leases,ipv4) var(txn.target)",
+        *_refusals(404, "lease-missing.html", "!{ var(txn.address) -m found }", "Not found",
+                   "There is no lease of this name, or it has ended."),
+        # Whose cookies and headers these are is the gateway's concern; a lease belongs to somebody else.
+        "http-request del-header Authorization",
+        "http-request del-header Proxy-Authorization",
+        "http-request del-header Cookie",
+        "http-request del-header X-Berth- -m beg",
+        "http-request set-dst var(txn.address)",
+        # A lease sets no cookie for the gateway, or for leases beside it.
+        "http-response del-header Set-Cookie",
+        "http-reuse always",
+        "retries 1",
+        "retry-on conn-failure",
+        "timeout connect 2s",
+        "timeout server 60s",
+        *(f'http-error status {status} content-type "text/html; charset=utf-8" file /run/berth/lease-away.html '
+          f'hdr Content-Security-Policy "{_page_policy}" hdr Cache-Control no-store'
+          for status in (502, 503, 504)),
+        f"server any 0.0.0.0:{front.port} init-addr none",
+    ]  # fmt: skip
+    callers = "backend lease-callers\n    stick-table type ipv6 size 100k expire 2m store http_req_rate(1m)\n"
+    return f"backend {_backend}\n{_indent(lines)}\n\n{callers}"
+
+
+def _denials(front: LeaseFront) -> list[str]:
+    """Takes a session from the address, a header or a cookie; one from the address becomes the cookie of that host."""
+    claim = "var(txn.jwt),jwt_payload_query"
+    secure = "; Secure" if front.scheme == "https" else ""
+    lines = [
+        f"http-request set-var(txn.given) url_param({parameter})",
+        f"http-request set-var(txn.jwt) req.cook({cookie}) if !{{ var(txn.jwt) -m found }}",
+        "http-request set-var(txn.jwt) var(txn.given) if { var(txn.given) -m found }",
+        *(f"http-request set-var(txn.{name}) {claim}('$.{name}')" for name in ("iss", "sub", "lid", "sid")),
+        "http-request set-var(txn.now) date",
+        f"http-request set-var(txn.left) {claim}('$.exp','int'),sub(txn.now)",
+        # The secret stands in a file of its own, as a variable of HAProxy's.
+        'acl signed var(txn.jwt),jwt_verify("HS256","${LEASE_SESSION_KEY}") eq 1',
+        f"acl ours var(txn.iss) -m str berth-{front.stack}",
+        "acl for_it var(txn.sub),strcmp(txn.lease) eq 0",
+        "acl fresh var(txn.left) -m int gt 0",
+        f"acl revoked var(txn.sid),map_str({revoked_map}) -m found",
+        f"acl revoked var(txn.lid),map_str({revoked_map}) -m found",
+        f"acl known str({ready}),map_str({revoked_map}) -m found",
+        "http-request set-var(txn.session) bool(true) if signed ours for_it fresh !revoked known",
+        "acl session var(txn.session) -m bool",
+    ]
+    if not front.open:
+        lines += [
+            *_refusals(503, "lease-away.html", "!session !known", "Service unavailable",
+                       "The gateway has just started and does not know yet which sessions are revoked.",
+                       "hdr Retry-After 2"),
+            *_refusals(401, "lease-closed.html", "!session", "Unauthorized",
+                       "The session is missing, over, revoked, or of another lease than this one."),
+        ]  # fmt: skip
+    # Out of the address, or it would be in the browser's history, and in what the lease's page sends on.
+    out = f"""'regsub("([?&]){parameter}=[^&]*&?","\\1")','regsub("[?&]$","")'"""
+    lines += [
+        f"http-request set-var(txn.plain) pathq,{out} if {{ var(txn.given) -m found }}",
+        "http-request return status 303 "
+        f'hdr Location "{front.scheme}://%[req.hdr(host)]%[var(txn.plain)]" '
+        f'hdr Set-Cookie "{cookie}=%[var(txn.given)]; Path=/; HttpOnly; SameSite=Lax{secure}" '
+        "hdr Cache-Control no-store hdr Referrer-Policy no-referrer "
+        "if session { var(txn.given) -m found } { method GET HEAD }",
+        # A program that gives it so with another method is no browser: the lease does not see it either.
+        "http-request set-uri %[var(txn.plain)] if { var(txn.plain) -m found }",
+    ]
+    return lines
+
+
+def _refusals(status: int, page: str, condition: str, title: str, detail: str, more: str = "") -> list[str]:
+    """A page for people, a problem document for programs."""
+    text = problem(status, title, detail)
+    document = (
+        f"http-request return status {status} {more} hdr Cache-Control no-store "
+        f"content-type application/problem+json string '{text}' "
+        f"if {condition} !{{ req.hdr(accept) -m sub text/html }}"
+    )
+    return [re.sub(" +", " ", document), _refusal(status, page, f"if {condition}", more)]
+
+
+def _refusal(status: int, page: str, condition: str, more: str = "") -> str:
+    text = (
+        f'http-request return status {status} {more} hdr Content-Security-Policy "{_page_policy}" '
+        f'hdr Cache-Control no-store hdr X-Content-Type-Options nosniff content-type "text/html; charset=utf-8" '
+        f"file /run/berth/{page} {condition}"
+    )
+    return re.sub(" +", " ", text)
+
+
+def _indent(lines: list[str]) -> str:
+    return "\n".join(f"    {line}" for line in lines)

@@ -64,9 +64,9 @@ class UserPool(Component):
         within = self.child()
         self.session_key = GeneratedSecret("lease-session", "token", within).value
         self.admin_token = GeneratedSecret("lease-admin", "token", within).value
-        redis = Redis("redis", args.settings.redis, args.network, images, within)
+        redis = Redis("redis", args.settings.redis, args.network, images)
         nodes = [node.name for node in args.settings.access.nodes]
-        self.bridge = LeaseNetwork("lease-network", leases, nodes, images, within)
+        self.bridge = LeaseNetwork("lease-network", leases, nodes, images)
         # Whatever still runs when the stack goes: the bridge cannot be removed with something on it.
         remains = LeaseContainers("lease-containers", f"berth/{pulumi.get_stack()}", self.bridge.name, within)
         self.runtime = self.volume(
@@ -131,7 +131,7 @@ class UserPool(Component):
             return guard_policy(leases, f"berth/{pulumi.get_stack()}", parts["network"], role, parts["images"])
 
         known = pulumi.Output.all(network=self.bridge.name, images=images)
-        return DockerGuard(name, known.apply(policy), self._images, self.child())
+        return DockerGuard(name, known.apply(policy), self._images)
 
     def _shared(self) -> dict[str, pulumi.Input[str]]:
         return {

@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo  # noqa: E402
 from pydantic_core import PydanticUndefined, to_jsonable_python  # noqa: E402
 
 from components.settings import Settings  # noqa: E402
-from providers.fields import Allowed  # noqa: E402
+from providers.fields import Allowed, Section  # noqa: E402
 from providers.settings import NodeSettings  # noqa: E402
 
 TARGET = ROOT / "docs" / "settings.md"
@@ -49,7 +49,7 @@ def _within(key: str, model: type[BaseModel]) -> Iterator[tuple[str, type[BaseMo
     yield key, model
     for inner, nested in model.model_fields.items():
         inside = _model(nested.annotation)
-        if inside is not None:
+        if inside is not None and issubclass(inside, Section):  # a service's own shapes are described where it is
             yield from _within(f"{key}.{nested.alias or inner}{'[]' if _is_list(nested) else ''}", inside)
 
 
@@ -87,6 +87,8 @@ def _default(field: FieldInfo) -> str:
         return ""
     if isinstance(value, BaseModel):
         return "as below"
+    if isinstance(value, dict) and value and all(isinstance(one, BaseModel) for one in value.values()):
+        return ", ".join(f"`{name}`" for name in value)
     if isinstance(value, tuple) and value and isinstance(value[0], NodeSettings):
         return f"one node, `{value[0].name}`"
     return f"`{json.dumps(to_jsonable_python(value))}`".replace('`"', "`").replace('"`', "`")

@@ -69,7 +69,7 @@ def root(subject: Subject) -> Iterator[str]:
     if user in ("", "0", "root"):
         yield f"{subject.name} runs as root: give it a user of its own"
     if any(_capability(each) == "NET_ADMIN" for each in items(get(subject.get("capabilities", {}), "adds"))):
-        yield f"{subject.name} may change the network (NET_ADMIN), which only a WireGuard node needs"
+        yield f"{subject.name} may change the network (NET_ADMIN), which only nodes and the leases' rules need"
 
 
 def memory(subject: Subject) -> Iterator[str]:
@@ -102,7 +102,12 @@ def pinned(subject: Subject) -> Iterator[str]:
 policies: Final = [
     policy("labels", "Docker objects carry berth.stack and berth.urn.", labels),
     policy("unprivileged", "No container is privileged.", privileged),
-    policy("docker-socket", "Containers do not reach Docker's socket.", docker_socket, settings={"allowed": names()}),
+    policy(
+        "docker-socket",
+        "Containers do not reach Docker's socket.",
+        docker_socket,
+        settings={"allowed": names("leases-guard", "reaper-guard")},
+    ),
     policy(
         "capabilities",
         "Containers drop all capabilities but those that they need.",
@@ -111,9 +116,11 @@ policies: Final = [
     ),
     policy(
         "no-root",
-        "Only WireGuard nodes are root, and change the network.",
+        "Only WireGuard nodes, Docker's guards and the leases' packet filter are root or change the network.",
         root,
-        settings={"allowed": names("berth:access:WireGuardNode")},
+        settings={
+            "allowed": names("berth:access:WireGuardNode", "berth:lease:DockerGuard", "berth:lease:LeaseNetwork")
+        },
     ),
     policy("memory-limit", "Containers have a memory limit.", memory),
     policy("restart-policy", "Services are restarted.", restart, advisory=True),

@@ -36,10 +36,14 @@ tokens = {
     "berth:access:Contracts",
     "berth:access:MullvadProxy",
     "berth:access:WireGuardNode",
+    "berth:lease:DockerGuard",
+    "berth:lease:LeaseNetwork",
+    "berth:lease:UserPool",
     "berth:platform:Gateway",
     "berth:platform:Images",
     "berth:platform:MongoDB",
     "berth:platform:Network",
+    "berth:platform:Redis",
     "berth:platform:Web",
 }
 dynamic = {
@@ -47,6 +51,7 @@ dynamic = {
     "pulumi-python:dynamic/berth:AccessList",
     "pulumi-python:dynamic/berth:Contract",
     "pulumi-python:dynamic/berth:GeneratedSecret",
+    "pulumi-python:dynamic/berth:LeaseContainers",
     "pulumi-python:dynamic/berth:NodeAllowance",
     "pulumi-python:dynamic/berth:NodeIdentity",
     "pulumi-python:dynamic/berth:NodePeers",
@@ -106,7 +111,13 @@ def test_containers_are_hardened(program: Program) -> None:
         assert given["restart"] == ("no" if job else "unless-stopped"), resource.name
         # Files and a read-only root exclude each other in Docker; then the root is not the service's to write.
         assert given["readOnly"] or given["uploads"], resource.name
-        if not resource.name.startswith("node-"):
+        # Guards are root without a capability, so that Docker's socket lets them in.
+        if resource.name in ("leases-guard", "reaper-guard"):
+            assert not given["capabilities"].get("adds"), resource.name
+            assert given["networkMode"] == "none", resource.name
+        elif resource.name == "leases-rules":
+            assert given["capabilities"]["adds"] == ["CAP_NET_ADMIN"]
+        elif not resource.name.startswith("node-"):
             assert given["user"] not in ("", "0", "0:0", "root"), resource.name
             assert not given["capabilities"].get("adds"), resource.name
 

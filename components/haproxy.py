@@ -45,8 +45,8 @@ class Front:
 
     ``url``: what people open; ``tls``: whether it ends TLS itself; ``api_per_minute``: calls of the API that one
     address may make; ``connections``: how many one source may have at once; ``probe_urls``: what the page asks to
-    measure the way to each node; ``proxy``: the address that a proxy before it has, if there is one; ``leases``: what it
-    says about leases, where there are any.
+    measure the way to each node; ``proxy``: the address that a proxy before it has, if there is one; ``leases``: what
+    it says about leases, where there are any.
     """
 
     url: str

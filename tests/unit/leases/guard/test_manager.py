@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from berth.leases import spec
+from berth.leases.engine import spec
 from berth.leases.guard.archive import check_archive
 from berth.leases.guard.containers import container
 from berth.leases.guard.networks import network

@@ -11,8 +11,9 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from bench.follow_lab import Chain, Node, node_image, world
+from bench.follow_lab import Chain, Node, world
 from bench.harness import Measurement, progress
+from bench.wireguard_lab import node_image
 from berth.chain.dev import fresh_public_key
 
 size: Final = 10_000

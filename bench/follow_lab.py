@@ -9,43 +9,21 @@ import time
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import IO, Any, Final, Self, cast
 
 import docker
 import httpx
 
-from bench.harness import progress
-from bench.wireguard_lab import InContainer
+from bench.wireguard_lab import InContainer, labels, root
 from berth.chain import abi
 from berth.chain.anvil import Anvil, chain_id
 from berth.chain.endpoint import Endpoint, Header
 from berth.chain.heads import Heads, websocket_url
 from berth.chain.seed import Contracts, deploy, holder_of, seed
-from engine.docker.build import Build, run_build
 
-root: Final = Path(__file__).resolve().parents[1]
-labels: Final = {"berth.test": "bench"}
 _healthy_within: Final = 120.0  # seconds
 # Seeding puts hundreds of registrations into one block.
 _spare_gas: Final = ("--gas-limit", "1000000000")
-
-
-@contextmanager
-def node_image() -> Iterator[str]:
-    """The node's image, built as the stack builds it; the builder's cache outlives it."""
-    daemon = docker.from_env()
-    service, wireguard = "berth/service:bench-follow", "berth/wireguard:bench-follow"
-    progress("building the node's image")
-    host = daemon.api.base_url.replace("http+docker://localhost", "unix:///var/run/docker.sock")
-    run_build(Build(service, ".", "images/service/Dockerfile"), root, host, 900, lambda _: None)
-    build = Build(wireguard, ".", "images/wireguard/Dockerfile", {"SERVICE": service})
-    try:
-        yield run_build(build, root, host, 900, lambda _: None)
-    finally:
-        for tag in (wireguard, service):
-            daemon.images.remove(tag)
-        daemon.close()
 
 
 class Chain:
@@ -250,9 +228,3 @@ def world(names: Sequence[str], size: int, image: str) -> Iterator[tuple[Chain, 
     finally:
         network.remove()
         daemon.close()
-
-
-def percentile(durations: Sequence[float], share: float) -> float:
-    """The value that ``share`` of ``durations`` does not exceed."""
-    ordered = sorted(durations)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]

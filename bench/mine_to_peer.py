@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network
 from typing import Final
 
-from bench.follow_lab import Chain, Node, node_image, percentile, world
+from bench.follow_lab import Chain, Node, world
 from bench.harness import Measurement, median_seconds, progress
+from bench.wireguard_lab import node_image, percentile
 from berth.access.read import read_access_list
 from berth.chain.dev import fresh_public_key
 

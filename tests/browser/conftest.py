@@ -19,15 +19,15 @@ from docker.errors import DockerException, ImageNotFound
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 
 from berth.access.client.wallet import Wallet
-from engine.docker.build import Build, run_build
+from engine.docker.build import Build
 from tests.browser.chromium import chromium, free_port, labels
 from tests.browser.front import Front
 from tests.browser.wallet import BrowserWallet
+from tests.images import built
 from tests.integration.access_api.conftest import Service, World, world
 
 __all__ = ["world"]
 expect.set_options(timeout=20_000)  # the API asks its nodes for their peers every 5 s, and machines are busy
-root = Path(__file__).resolve().parents[2]
 subnet, subnet6 = IPv4Network("10.77.0.0/16"), IPv6Network("fd77::/64")
 shots = os.environ.get("BERTH_SHOTS")
 """Where pictures of the page go, for people to look at; none are taken without it."""
@@ -47,11 +47,10 @@ def daemon() -> Iterator[docker.DockerClient]:
 @pytest.fixture(scope="session")
 def build(daemon: docker.DockerClient) -> Iterator[Callable[[str, str, str], str]]:
     """Builds an image; the builder's cache outlives it."""
-    host = daemon.api.base_url.replace("http+docker://localhost", "unix:///var/run/docker.sock")
     made: list[str] = []
 
     def run(tag: str, context: str, dockerfile: str) -> str:
-        run_build(Build(tag, context, dockerfile), root, host, 900, lambda _: None)
+        built(daemon, Build(tag, context, dockerfile))
         made.append(tag)
         return tag
 

@@ -8,8 +8,9 @@ import docker
 import pytest
 from docker.errors import DockerException
 
-from engine.docker.build import Build, run_build
-from tests.component.recorder import Recorder, declare_program, root
+from engine.docker.build import Build
+from tests.component.recorder import Recorder, declare_program
+from tests.images import built
 from tests.integration.platform.lab import Lab
 
 
@@ -27,7 +28,6 @@ def daemon() -> Iterator[docker.DockerClient]:
 @pytest.fixture(scope="session")
 def images(daemon: docker.DockerClient) -> Callable[[str], str]:
     """The id of an image by name; built when it is first asked for."""
-    host = daemon.api.base_url.replace("http+docker://localhost", "unix:///var/run/docker.sock")
     made: dict[str, str] = {}
 
     def build(name: str) -> str:
@@ -37,7 +37,7 @@ def images(daemon: docker.DockerClient) -> Callable[[str], str]:
                 build("service")
                 args = {"SERVICE": "berth/service:platform-test"}
             what = Build(f"berth/{name}:platform-test", ".", f"images/{name}/Dockerfile", args)
-            made[name] = run_build(what, root, host, 600, lambda _: None)
+            made[name] = built(daemon, what)
         return made[name]
 
     return build

@@ -7,15 +7,15 @@ import secrets
 import tarfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
-from pathlib import Path
 from typing import Any
 
 import docker
 import httpx
 import pytest
-from docker.errors import APIError, DockerException
+from docker.errors import APIError, DockerException, ImageNotFound
 from docker.models.containers import Container
 from docker.models.networks import Network
 
@@ -30,9 +30,9 @@ from berth.chain.key_registry import KeyRegistry
 from berth.chain.seed import deploy
 from berth.chain.transactions import Sender
 from demo.client import Client, Tunnel
-from engine.docker.build import Build, run_build
+from engine.docker.build import Build
+from tests.images import built
 
-root = Path(__file__).resolve().parents[3]
 labels = {"berth.test": "vpn"}
 tunnel_subnet = IPv4Network("10.77.0.0/16")
 page_text = "only through the tunnel"
@@ -53,12 +53,12 @@ def daemon() -> Iterator[docker.DockerClient]:
 def image(daemon: docker.DockerClient) -> Iterator[str]:
     """The node's image, built as the stack builds it; the builder's cache outlives it."""
     service, wireguard = "berth/service:vpn-test", "berth/wireguard:vpn-test"
-    host = daemon.api.base_url.replace("http+docker://localhost", "unix:///var/run/docker.sock")
-    run_build(Build(service, ".", "images/service/Dockerfile"), root, host, 600, lambda _: None)
-    build = Build(wireguard, ".", "images/wireguard/Dockerfile", {"SERVICE": service, "WIREGUARD_GO": "required"})
-    yield run_build(build, root, host, 600, lambda _: None)
+    built(daemon, Build(service, ".", "images/service/Dockerfile"))
+    arguments = {"SERVICE": service, "WIREGUARD_GO": "required"}
+    yield built(daemon, Build(wireguard, ".", "images/wireguard/Dockerfile", arguments))
     for tag in (wireguard, service):
-        daemon.images.remove(tag)
+        with suppress(ImageNotFound):  # another run on this daemon may have ended before
+            daemon.images.remove(tag)
 
 
 @dataclass(frozen=True)

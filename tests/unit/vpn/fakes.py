@@ -6,10 +6,18 @@ from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry
 
 from berth.access.errors import ChainUnreachable
 from berth.access.model import AccessList, Block, Entry
+from berth.vpn.agent import Agent
 from berth.vpn.errors import CommandFailed, ListRefused
+from berth.vpn.metrics import NodeMetrics
+from berth.vpn.store import Store
+from berth.vpn.wireguard import WireGuard
 
 registry = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
 owner = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
@@ -127,6 +135,32 @@ class FakeSource:
     def _ask(self) -> None:
         if self.fault is not None:
             raise self.fault
+
+
+def agent_on(
+    volume: Path,
+    wg: FakeWg,
+    source: FakeSource,
+    *,
+    ground: FakeGround | None = None,
+    metrics: NodeMetrics | None = None,
+    listens: str = registry,
+    **policy: Any,
+) -> Agent:
+    """An agent on these fakes, not started.  ``listens``: the registry it goes by; ``policy`` as :class:`Agent`'s."""
+    return Agent(
+        name="node-1",
+        public_key=key("node"),
+        port=51820,
+        registry=listens,
+        chain_id=chain_id,
+        node=ground or FakeGround(),
+        peers=WireGuard("wg0", wg),
+        source=source,
+        store=Store(volume),
+        metrics=metrics or NodeMetrics(CollectorRegistry()),
+        **policy,
+    )
 
 
 unreachable = ChainUnreachable("http://chain:8545 cannot be reached: is the chain running there?")

@@ -11,14 +11,13 @@ from prometheus_client import CollectorRegistry
 from berth.access.errors import ChainUnreachable, OlderBlock
 from berth.access.model import Block, digest_of, peers_digest
 from berth.access.receipt import Receipt
-from berth.vpn.agent import Agent
 from berth.vpn.errors import CommandFailed, ListRefused, NodeError, RolledBack
 from berth.vpn.files import read_lines
 from berth.vpn.metrics import NodeMetrics
 from berth.vpn.store import Store
 from berth.vpn.wireguard import WireGuard
 from tests.unit.vpn import fakes
-from tests.unit.vpn.fakes import FakeGround, FakeSource, FakeWg, access_list, block, key
+from tests.unit.vpn.fakes import FakeGround, FakeSource, FakeWg, access_list, agent_on, block, key
 
 
 class Bench:
@@ -30,18 +29,8 @@ class Bench:
 
     def start(self, registry: str = fakes.registry) -> None:
         self.wg, self.ground, self.counts = FakeWg(), FakeGround(), CollectorRegistry()
-        self.agent = Agent(
-            name="node-1",
-            public_key=key("node"),
-            port=51820,
-            registry=registry,
-            chain_id=fakes.chain_id,
-            node=self.ground,
-            peers=WireGuard("wg0", self.wg),
-            source=self.source,
-            store=Store(self.volume),
-            metrics=NodeMetrics(self.counts),
-        )
+        metrics = NodeMetrics(self.counts)
+        self.agent = agent_on(self.volume, self.wg, self.source, ground=self.ground, metrics=metrics, listens=registry)
         self.agent.start()
 
     def apply(self, access: Any) -> dict[str, Any]:

@@ -13,13 +13,10 @@ from pydantic import SecretStr
 
 from berth.kit.health import Check, Health
 from berth.vpn import api
-from berth.vpn.agent import Agent
 from berth.vpn.errors import CommandFailed
 from berth.vpn.metrics import NodeMetrics
-from berth.vpn.store import Store
-from berth.vpn.wireguard import WireGuard
 from tests.unit.vpn import fakes
-from tests.unit.vpn.fakes import FakeGround, FakeSource, FakeWg, access_list, key
+from tests.unit.vpn.fakes import FakeSource, FakeWg, access_list, agent_on, key
 
 token = "0123456789abcdef0123456789abcdef"
 listed = access_list(20, 1, 2)
@@ -30,18 +27,7 @@ class Api:
     def __init__(self, volume: Path) -> None:
         self.wg, self.source, self.counts = FakeWg(), FakeSource([listed, older]), CollectorRegistry()
         metrics = NodeMetrics(self.counts)
-        agent = Agent(
-            name="node-1",
-            public_key=key("node"),
-            port=51820,
-            registry=fakes.registry,
-            chain_id=fakes.chain_id,
-            node=FakeGround(),
-            peers=WireGuard("wg0", self.wg),
-            source=self.source,
-            store=Store(volume),
-            metrics=metrics,
-        )
+        agent = agent_on(volume, self.wg, self.source, metrics=metrics)
         agent.start()
         health = Health([Check("list", agent.check)])
         self.client = TestClient(api.build(agent, SecretStr(token), health, metrics, self.counts))

@@ -7,23 +7,19 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from berth.access.current import Update
 from berth.access.errors import OlderBlock
 from berth.access.model import AccessList
 from berth.access.policy import Breaker, BreakerRule, Freshness
-from berth.vpn.agent import Agent
 from berth.vpn.command import run
 from berth.vpn.errors import CommandFailed, NodeError, StoreDamaged
 from berth.vpn.files import line_of
 from berth.vpn.heal import Healer
-from berth.vpn.metrics import NodeMetrics
 from berth.vpn.store import Store, Stored
 from berth.vpn.uapi import Uapi
 from berth.vpn.wireguard import WireGuard
-from tests.unit.vpn import fakes
-from tests.unit.vpn.fakes import FakeGround, FakeSource, FakeWg, access_list, block, key
+from tests.unit.vpn.fakes import FakeSource, FakeWg, access_list, agent_on, block
 
 start = 1_800_000_000.0
 
@@ -33,21 +29,7 @@ class Following:
 
     def __init__(self, volume: Path, *lists: AccessList, freshness: Freshness | None = None) -> None:
         self.now, self.wg, self.source = start, FakeWg(), FakeSource(list(lists))
-        self.agent = Agent(
-            name="node-1",
-            public_key=key("node"),
-            port=51820,
-            registry=fakes.registry,
-            chain_id=fakes.chain_id,
-            node=FakeGround(),
-            peers=WireGuard("wg0", self.wg),
-            source=self.source,
-            store=Store(volume),
-            metrics=NodeMetrics(CollectorRegistry()),
-            follows=True,
-            freshness=freshness,
-            clock=lambda: self.now,
-        )
+        self.agent = agent_on(volume, self.wg, self.source, follows=True, freshness=freshness, clock=lambda: self.now)
         self.agent.start()
 
     def install(self, access: AccessList) -> None:

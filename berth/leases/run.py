@@ -75,7 +75,7 @@ class Manager:
             catalogue, self.store, self.dock, clock, self.journal, names, settings.warnings, self._tell
         )
         place = Place(settings.network, settings.lease_port, settings.lease_domain, settings.stop_seconds)
-        self.logs = Logs(self.dock, self.redis, names, settings.stack, int(keep.total_seconds()), self.engine.known.get)
+        self.logs = Logs(self.dock, self.redis, names, settings.stack, int(keep.total_seconds()), self._lease)
         self.advance = Advance(self.engine, self.dock, place, self.logs.save)
         self.engine.use(self.advance)
         self.pool = Pool(
@@ -144,6 +144,9 @@ class Manager:
             self.counts.overdue.observe(max(0.0, -self.clock.left(lease.expires)))
         self._log.info(kind, lease=lease.id, user=lease.user, scenario=lease.scenario, phase=lease.phase, told=message)
         self.events.publish(self.desk.event(kind, lease, message))
+
+    async def _lease(self, identifier: str) -> Lease | None:
+        return self.engine.known.get(identifier) or await self.store.get(identifier)
 
     def _is_making(self) -> bool:
         return any(lease.phase in (Phase.requested, Phase.creating) for lease in self.engine.known.values())

@@ -18,7 +18,7 @@ from berth.leases.dock import Conflict, Dock, Missing
 from berth.leases.engine import crash, spec
 from berth.leases.engine.core import Engine
 from berth.leases.errors import LeaseError, Permanent, Unknown
-from berth.leases.model import Lease, Phase
+from berth.leases.model import Illegal, Lease, Phase
 from berth.leases.names import lease_label, role_label
 from berth.leases.scenario import Scenario, Template, main, told_folder
 from berth.leases.store.leases import ended
@@ -97,8 +97,16 @@ class Advance:
         # Docker checks names of networks without a lock: look first, a second of the same name may be possible.
         found = await self._dock.networks({"label": [f"{lease_label}={lease.id}"]})
         if not found:
-            with suppress(Conflict):
+            try:
                 await self._dock.create_network(body)
+            except Conflict:
+                pass  # there by now
+            except Permanent as error:
+                if "overlap" not in str(error):
+                    raise
+                # Somebody else's network is in the way: another subnet, and the step anew.
+                await self._engine.store.move(lease, self._engine.catalogue.subnets.count)
+                raise Illegal(f"subnet {subnet} is in use on this machine") from error
         crash.point("provision.network")
         return name
 

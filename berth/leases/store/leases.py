@@ -8,6 +8,7 @@ between can leak one.  The same holds for subnets, names, idempotency keys and t
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime, timedelta
@@ -129,6 +130,14 @@ class Store:
                 return before, after
         raise Temporary(f"lease {identifier} changes too fast: try again")
 
+    async def move(self, lease: Lease, subnets: int) -> None:
+        """Gives a lease another subnet than it has, where something else is in the way of that one."""
+        placed = await self._place(lease, subnets)
+        try:
+            await self.swap(lease, lease.changed(subnet=placed.subnet))
+        except Taken as error:
+            raise Temporary(f"a subnet was taken meanwhile: {error}") from error
+
     async def swap(self, before: Lease, after: Lease) -> bool:
         """Writes ``after`` if the lease is still in the generation of ``before``."""
         document = _document(after)
@@ -221,7 +230,7 @@ class Store:
         slot, own = _free(self.most, slots), _free(self.most_of_user, mine)
         if own is None or slot is None:
             raise Full(user=own is None)
-        subnet = _free(subnets, nets) if subnets else None
+        subnet = _any_free(subnets, nets) if subnets else None
         if subnets and subnet is None:
             raise Refused(429, "no-subnet", "every network for leases of several containers is in use", retry_after=60)
         return replace(lease, slot=slot, user_slot=own, subnet=subnet)
@@ -248,6 +257,12 @@ def ended(lease: Lease, now: float) -> Lease:
 
 def _free(count: int, used: set[int | None]) -> int | None:
     return next((n for n in range(count) if n not in used), None)
+
+
+def _any_free(count: int, used: set[int | None]) -> int | None:
+    """Any of them: what was given back last is still being taken down, and others may use the same range."""
+    free = [n for n in range(count) if n not in used]
+    return random.choice(free) if free else None
 
 
 def _which(error: DuplicateKeyError) -> str:

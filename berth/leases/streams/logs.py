@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from typing import Any, Final
 
@@ -33,7 +33,8 @@ _retry: Final = 0.5
 _flush: Final = 0.05  # seconds that lines may wait to go to Redis together
 _last_words: Final = 1.0  # seconds to save what was written before a container goes
 
-Find = Callable[[str], Lease | None]
+Find = Callable[[str], Awaitable[Lease | None]]
+"""The lease of an id, also one that was not looked at yet since the start."""
 
 
 class Collector:
@@ -59,7 +60,9 @@ class Collector:
 
     def covers(self, cursor: Cursor) -> bool:
         """Whether everything after ``cursor`` is here."""
-        return self.whole or bool(self.lines and self.lines[0].at <= cursor.at)
+        if cursor == start:
+            return self.whole
+        return bool(self.lines and self.lines[0].at <= cursor.at)
 
     def after(self, cursor: Cursor) -> list[Line]:
         """The lines past ``cursor``."""
@@ -117,28 +120,36 @@ class Logs:
                 changed = collector.changed
                 if collector.covers(cursor):
                     found = list(collector.after(cursor))
-                elif collector.lines or collector.caught_up:
-                    first = collector.lines[0] if collector.lines else None
-                    found = await self._history(lease, role, cursor, first)
-                    if not found and first is not None:
-                        found = [Gap(cursor, first.cursor, None)] if cursor != start else list(collector.lines)
+                elif collector.lines:
+                    found = await self._joined(lease, role, cursor, list(collector.lines))
+                elif collector.caught_up:
+                    found = await self._history(lease, role, cursor, None)
                 else:
                     found = []
                 if found:
                     cursor = _position(found[-1])
                     yield found
-                    if isinstance(found[-1], Gap) and found[-1].before.number:
-                        # What is after a gap is in the collector: go on from just before it.
-                        before = found[-1].before
-                        cursor = Cursor(Position(before.at.milliseconds, before.at.rest - 1), before.number - 1)
                     continue
                 if collector.task is None or collector.task.done():
-                    now = self._find(lease.id)
-                    yield [End(cursor, f"the lease is over: {why(now or lease)}")]
+                    now = await self._find(lease.id) or lease
+                    if now.phase is not Phase.gone:
+                        collector = self._replaced(collector, lease.id, role)
+                        continue
+                    yield [End(cursor, f"the lease is over: {why(now)}")]
                     return
                 await changed.wait()
         finally:
             collector.readers -= 1
+
+    async def _joined(self, lease: Lease, role: str, cursor: Cursor, held: list[Line]) -> list[Record]:
+        """What is between ``cursor`` and the lines that the collector holds, else these, after a gap if need be."""
+        first = held[0]
+        if cursor.number and first.cursor.number == cursor.number + 1:
+            return [*held]
+        found = await self._history(lease, role, cursor, first)
+        if not found:
+            return [*held]
+        return [*found, *held] if isinstance(found[-1], Gap) else found
 
     async def _history(self, lease: Lease, role: str, cursor: Cursor, before: Line | None) -> list[Record]:
         """Some records past ``cursor`` and before ``before``, from Redis, else from Docker; a gap first if need be."""
@@ -210,23 +221,32 @@ class Logs:
             collector.task = asyncio.create_task(self._collect(lease, role, collector))
         return collector
 
+    def _replaced(self, ended: Collector, lease: str, role: str) -> Collector:
+        """Another collector for a reader whose own ended though the lease did not."""
+        ended.readers -= 1
+        made = self._collector(lease, role)
+        made.readers += 1
+        return made
+
     async def _collect(self, lease: str, role: str, collector: Collector) -> None:
-        idle_since: float | None = None
-        loop = asyncio.get_running_loop()
+        loop, read_until = asyncio.get_running_loop(), asyncio.get_running_loop().time()
         try:
             last = await self._last(lease, role)
             numbering = Numbering(last.at, last.number)
             collector.whole = last == start
-            known: Lease | None = None
             while True:
-                known = self._find(lease) or known
-                if known is None or (self._find(lease) is None):
+                try:
+                    known = await self._find(lease)
+                except LeaseError:
+                    await asyncio.sleep(_retry)  # not known is not gone
+                    continue
+                if known is None or known.phase is Phase.gone:
                     return
                 await self._read(known, role, collector, numbering)
                 collector.caught_up = True
                 collector.tell()
-                idle_since = None if collector.readers else idle_since or loop.time()
-                if idle_since is not None and loop.time() - idle_since > _linger:
+                read_until = loop.time() if collector.readers else read_until
+                if loop.time() - read_until > _linger:
                     return
                 await asyncio.sleep(_retry)
         finally:

@@ -185,7 +185,10 @@ class World:
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         assert self.process is not None
         self.process.send_signal(how)
-        return self.process.wait(20)
+        try:
+            return self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the manager does not stop:\n{self._tail()}") from None
 
     def died(self, seconds: float = 20) -> int:
         """Waits until the manager kills itself."""

@@ -16,11 +16,25 @@ class StackError(Exception):
     """A make target failed, or the stack is not up; the message says what to do."""
 
 
-def _skipped(line: str, before: bool) -> bool:
-    """Whether to leave a line out of the story: set-up that found all in place, outputs, what to do next."""
-    if line.startswith(("set-up", "Outputs:", "stack ", "next: ")):
-        return True
-    return before and line.startswith((" ", "\n"))
+class Excerpt:
+    """What of a make target's output belongs into the story.
+
+    Not set-up that found all in place, the long list of outputs, nor the nodes' part of a diff: it says twice for each
+    node, as found and as wanted, that there is another digest.  Passes by name are the list's part.
+    """
+
+    def __init__(self) -> None:
+        self._above: int | None = None
+
+    def shows(self, line: str) -> bool:
+        """Whether to show the next line; what is indented below one that is left out is left out as well."""
+        words = line.strip()
+        depth = len(line) - len(line.lstrip(" "))
+        if self._above is not None and (not words or depth > self._above):
+            return False
+        out = words.startswith(("set-up", "Outputs:", "stack ", "next: ")) or "NodePeers: (" in words
+        self._above = depth if out else None
+        return bool(words) and not out
 
 
 @dataclass(frozen=True)
@@ -51,11 +65,10 @@ class Stack:
             stderr=subprocess.STDOUT,
         ) as process:
             assert process.stdout is not None
-            skipped = False
+            excerpt = Excerpt()
             for line in process.stdout:
                 lines.append(line)
-                skipped = _skipped(line, skipped)
-                if not skipped and line.strip():
+                if excerpt.shows(line):
                     print("    " + line, end="", flush=True)
         if process.returncode != 0:
             raise StackError(f"`make {target}` ended with {process.returncode}; it said:\n{''.join(lines)}")

@@ -67,9 +67,8 @@ type localPeer struct {
 	unheard   atomic.Int32
 	unheardAt atomic.Int64
 
-	mu      sync.Mutex
-	current *link
-	node    string
+	current atomic.Pointer[link]
+	node    atomic.Pointer[string]
 }
 
 func newClient(options clientOptions, endpoints *endpoints, log *slog.Logger, redact *redactor) *client {
@@ -119,22 +118,29 @@ func (c *client) run(ctx context.Context) error {
 // receive takes datagrams of every local peer.
 func (c *client) receive(ctx context.Context, socket *udpSocket) error {
 	var latest *localPeer // most batches are of the one that sent the one before
+	var now int64
+	take := func(from netip.AddrPort, batch []byte, segment int) {
+		if latest == nil || latest.address != from || latest.gone() {
+			if latest != nil {
+				latest.flush()
+			}
+			if latest = c.peer(ctx, peerKey{socket, from}); latest == nil {
+				return
+			}
+		}
+		latest.lastSent.Store(now)
+		if len(batch) == initiation && batch[0] == 1 && latest.unheard.Add(1) == 1 {
+			latest.unheardAt.Store(now)
+		}
+		latest.queue.push(batch, segment)
+	}
 	for ctx.Err() == nil {
-		now := time.Now().UnixNano()
-		err := socket.read(func(from netip.AddrPort, batch []byte, segment int) {
-			if latest == nil || latest.address != from || latest.gone() {
-				if latest = c.peer(ctx, peerKey{socket, from}); latest == nil {
-					return
-				}
-			}
-			latest.lastSent.Store(now)
-			if len(batch) == initiation && batch[0] == 1 && latest.unheard.Add(1) == 1 {
-				latest.unheardAt.Store(now)
-			}
-			latest.queue.push(batch, segment)
-		})
-		if err != nil && ctx.Err() == nil {
+		now = time.Now().UnixNano()
+		if err := socket.read(take); err != nil && ctx.Err() == nil {
 			return err
+		}
+		if latest != nil {
+			latest.flush()
 		}
 	}
 	return nil
@@ -165,6 +171,13 @@ func (c *client) peer(ctx context.Context, key peerKey) *localPeer {
 	return made
 }
 
+// flush sends what is waiting, where there is a connection.
+func (p *localPeer) flush() {
+	if current := p.current.Load(); current != nil {
+		current.flush()
+	}
+}
+
 func (p *localPeer) gone() bool { return p.lastSent.Load() < 0 }
 
 // runningLink is one connection of a local peer, and where it goes.
@@ -184,7 +197,10 @@ func (p *localPeer) run(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		now := p.start(conn, one, tail)
+		now, err := p.start(conn, one, tail)
+		if err != nil {
+			continue
+		}
 		var reason string
 		if now, reason = p.follow(ctx, now); reason == peerIdle || ctx.Err() != nil {
 			return
@@ -221,7 +237,7 @@ func (p *localPeer) idle() bool {
 	return last > 0 && p.client.options.idle > 0 && time.Since(time.Unix(0, last)) > p.client.options.idle
 }
 
-func (p *localPeer) start(conn *net.TCPConn, to *remote, tail []byte) *runningLink {
+func (p *localPeer) start(conn *net.TCPConn, to *remote, tail []byte) (*runningLink, error) {
 	deliver := func(batch []byte, segment int) (int, error) {
 		p.unheard.Store(0)
 		lost, reason := p.socket.write(p.address, batch, segment)
@@ -230,13 +246,15 @@ func (p *localPeer) start(conn *net.TCPConn, to *remote, tail []byte) *runningLi
 		}
 		return lost, reason
 	}
-	made := &runningLink{
-		link: newLink(conn, p.queue, p.client.options.limits, p.count, deliver), to: to, why: make(chan string, 1),
+	forwarding, err := newLink(conn, p.queue, p.client.options.limits, p.count, deliver)
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
 	}
+	made := &runningLink{link: forwarding, to: to, why: make(chan string, 1)}
 	made.keep = true
-	p.mu.Lock()
-	p.current, p.node = made.link, to.Node
-	p.mu.Unlock()
+	p.current.Store(forwarding)
+	p.node.Store(&to.Node)
 	p.client.running.Add(1)
 	go func() {
 		defer p.client.running.Done()
@@ -244,7 +262,7 @@ func (p *localPeer) start(conn *net.TCPConn, to *remote, tail []byte) *runningLi
 		p.client.past.closed(reason, &traffic{}, nil)
 		made.why <- reason
 	}()
-	return made
+	return made, nil
 }
 
 // follow stays with a connection, and with those that it is moved to, until one is lost. Returns the lost one.
@@ -326,7 +344,11 @@ func (p *localPeer) move(ctx context.Context, from *runningLink, to *remote) *ru
 		return nil
 	}
 	from.retire()
-	made := p.start(conn, to, nil)
+	made, err := p.start(conn, to, nil)
+	if err != nil {
+		from.end(moved)
+		return nil
+	}
 	time.AfterFunc(overlapTime, func() { from.end(moved) })
 	return made
 }
@@ -368,16 +390,14 @@ func (c *client) stats() Stats {
 		Connections: []Connection{}, Process: process(),
 	}
 	for _, p := range c.peers {
-		p.mu.Lock()
-		current, node := p.current, p.node
-		p.mu.Unlock()
+		current, node := p.current.Load(), p.node.Load()
 		_, dropped := p.queue.state()
 		shown.Totals.add(p.count, dropped)
 		if current == nil {
 			continue
 		}
 		shown.Open++
-		shown.Connections = append(shown.Connections, connection(p.slot, c.redact.show(p.address), node, current))
+		shown.Connections = append(shown.Connections, connection(p.slot, c.redact.show(p.address), *node, current))
 	}
 	return shown
 }

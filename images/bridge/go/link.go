@@ -61,17 +61,32 @@ type link struct {
 	stop    chan struct{}
 	once    sync.Once
 	reason  string
+	raw     syscall.RawConn
+	try     func(uintptr) bool
+	busy    atomic.Bool // somebody sends: flush or write, who alone may touch what follows
+	handed  chan struct{}
+	chunk   []byte
+	left    int // bytes of chunk that are gone already
+	tried   int
+	fault   error
 	older   []byte
 	newer   []byte
 	sentAt  time.Time
 }
 
 func newLink(conn *net.TCPConn, queue *frameQueue, limits limits, count *traffic,
-	deliver func([]byte, int) (int, error)) *link {
-	return &link{
-		conn: conn, queue: queue, deliver: deliver, limits: limits, count: count, started: time.Now(),
-		stop: make(chan struct{}), retired: make(chan struct{}),
+	deliver func([]byte, int) (int, error)) (*link, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, err
 	}
+	l := &link{
+		conn: conn, raw: raw, queue: queue, deliver: deliver, limits: limits, count: count, started: time.Now(),
+		stop: make(chan struct{}), retired: make(chan struct{}), handed: make(chan struct{}, 1),
+	}
+	l.try = l.tryWrite
+	l.busy.Store(true) // write has the first word
+	return l, nil
 }
 
 // run forwards until one side ends or end is called; first is sent before anything else. Returns why it ended.
@@ -155,6 +170,7 @@ func (l *link) read() string {
 				return byUs
 			}
 			reader.rest()
+			l.queue.rest()
 		case errors.Is(err, io.EOF) && !partial.IsZero():
 			return truncated
 		case errors.Is(err, io.EOF):
@@ -206,56 +222,133 @@ func (l *link) forward(reader *frameReader) string {
 	}
 }
 
-// write sends what comes into the queue, and at the end what is left of it. Returns why it cannot.
-func (l *link) write(first []byte) string {
-	var chunk []byte
-	if len(first) > 0 {
-		l.count.resent.Add(uint64(countFrames(first)))
-		if reason := l.send(first); reason != "" {
-			return reason
-		}
-	}
-	for {
-		select {
-		case <-l.retired:
-			return ""
-		default:
-		}
-		chunk = l.queue.take(chunk)
-		if len(chunk) == 0 {
-			select {
-			case <-l.retired:
-				return ""
-			case <-l.queue.wake:
-				continue
-			case <-l.stop:
-				_ = l.conn.CloseWrite()
-				return ""
+// flush sends what is in the queue as far as TCP takes it at once; called by whoever has put something there. So most
+// datagrams cross without a change of goroutine. What TCP does not take is left to write, which can wait.
+func (l *link) flush() {
+	for l.busy.CompareAndSwap(false, true) {
+		for {
+			if l.stopped() || l.leaving() {
+				l.busy.Store(false)
+				return
 			}
+			if l.chunk = l.queue.take(l.chunk); len(l.chunk) == 0 {
+				break
+			}
+			if l.keep {
+				l.remember(l.chunk)
+			}
+			l.tried, l.fault = 0, nil
+			if err := l.raw.Write(l.try); err != nil && l.fault == nil {
+				l.fault = err
+			}
+			if l.tried < len(l.chunk) {
+				// Including every fault: write meets it again, and says what it was.
+				l.left = l.tried
+				l.handed <- struct{}{}
+				return
+			}
+			l.sent(l.chunk)
 		}
-		if reason := l.send(chunk); reason != "" {
-			return reason
-		}
-		if cap(chunk) > keepBytes {
-			chunk = nil
+		l.busy.Store(false)
+		if !l.queue.waiting() {
+			return
 		}
 	}
 }
 
-func (l *link) send(chunk []byte) string {
+// tryWrite is one write that does not wait.
+func (l *link) tryWrite(fd uintptr) bool {
+	for l.tried < len(l.chunk) {
+		n, err := syscall.Write(int(fd), l.chunk[l.tried:])
+		if err == syscall.EINTR {
+			continue
+		}
+		if n > 0 {
+			l.tried += n
+		}
+		l.fault = err
+		break
+	}
+	return true
+}
+
+func (l *link) leaving() bool {
+	select {
+	case <-l.retired:
+		return true
+	default:
+		return false
+	}
+}
+
+// write sends what flush could not, and at the end what is left. Returns why it cannot.
+func (l *link) write(first []byte) string {
+	if len(first) > 0 {
+		l.count.resent.Add(uint64(countFrames(first)))
+		if reason := l.send(first, 0); reason != "" {
+			return reason
+		}
+	}
+	for {
+		if reason := l.drain(); reason != "" {
+			return reason
+		}
+		_ = l.conn.SetWriteDeadline(time.Time{})
+		l.busy.Store(false)
+		if l.queue.waiting() && !l.leaving() && l.busy.CompareAndSwap(false, true) {
+			continue
+		}
+		select {
+		case <-l.handed:
+			if reason := l.send(l.chunk, l.left); reason != "" {
+				return reason
+			}
+		case <-l.retired:
+			select {
+			case <-l.handed:
+				return l.send(l.chunk, l.left)
+			default:
+			}
+			return ""
+		case <-l.stop:
+			_ = l.conn.SetWriteDeadline(time.Now().Add(drainTime))
+			if l.busy.CompareAndSwap(false, true) {
+				if reason := l.drain(); reason != "" {
+					return reason
+				}
+				_ = l.conn.CloseWrite()
+			}
+			return ""
+		}
+	}
+}
+
+// drain sends all that is in the queue, waiting for TCP where it must.
+func (l *link) drain() string {
+	for !l.leaving() {
+		if l.chunk = l.queue.take(l.chunk); len(l.chunk) == 0 {
+			break
+		}
+		if l.keep {
+			l.remember(l.chunk)
+		}
+		if reason := l.send(l.chunk, 0); reason != "" {
+			return reason
+		}
+	}
+	return ""
+}
+
+// send writes a chunk of whole frames, of which the first bytes may be gone already.
+func (l *link) send(chunk []byte, gone int) string {
 	if l.limits.send > 0 && !l.stopped() {
 		_ = l.conn.SetWriteDeadline(time.Now().Add(l.limits.send))
 		if l.stopped() {
 			_ = l.conn.SetWriteDeadline(time.Now().Add(drainTime))
 		}
 	}
-	if l.keep {
-		l.remember(chunk)
-	}
-	written, err := l.conn.Write(chunk)
-	frames := uint64(countFrames(chunk))
-	if err != nil {
-		l.count.lostTCP.Add(frames)
+	if _, err := l.conn.Write(chunk[gone:]); err != nil {
+		l.count.lostTCP.Add(uint64(countFrames(chunk)))
 		switch {
 		case l.stopped():
 			return byUs
@@ -264,9 +357,14 @@ func (l *link) send(chunk []byte) string {
 		}
 		return failed
 	}
-	l.count.toTCP.Add(frames)
-	l.count.toTCPBytes.Add(uint64(written) - headerLen*frames)
+	l.sent(chunk)
 	return ""
+}
+
+func (l *link) sent(chunk []byte) {
+	frames := countFrames(chunk)
+	l.count.toTCP.Add(uint64(frames))
+	l.count.toTCPBytes.Add(uint64(len(chunk) - headerLen*frames))
 }
 
 // remember keeps between tailBytes and three times as much of what was sent last.

@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -46,6 +47,7 @@ type common struct {
 	receiveTimeout, sendTimeout float64
 	frameTimeout                float64
 	queue, udpBuffer            int
+	threads                     int
 	control, level              string
 	redact                      bool
 }
@@ -63,6 +65,8 @@ func (c *common) register(flags *flag.FlagSet, receiveTimeout float64) {
 		"close a connection on which a frame was begun and not finished for so many `seconds`; 0: never")
 	flags.IntVar(&c.queue, "queue", 1<<20, "`bytes` that may wait for one TCP connection; then the oldest datagrams go")
 	flags.IntVar(&c.udpBuffer, "udp-buffer", 4<<20, "SO_RCVBUF and SO_SNDBUF of UDP, `bytes`, as far as the system lets")
+	flags.IntVar(&c.threads, "threads", 0,
+		"threads that run at once; 0: half as many as processors, since WireGuard needs the others")
 	flags.StringVar(&c.control, "control", "", "answer statistics and take changes on this unix socket, a `path`")
 	flags.StringVar(&c.level, "log-level", "info", "debug, info, warning or error")
 	flags.BoolVar(&c.redact, "redact", true, "show addresses in logs and statistics as short names without meaning")
@@ -84,6 +88,7 @@ func (c *common) tcp() tcpOptions {
 func (c *common) check() error {
 	for name, value := range map[string]int{
 		"fwmark": c.mark, "recv-buffer": c.receive, "send-buffer": c.send, "queue": c.queue, "udp-buffer": c.udpBuffer,
+		"threads": c.threads,
 	} {
 		if value < 0 {
 			return fmt.Errorf("--%s is %d: it must not be negative", name, value)
@@ -257,6 +262,11 @@ func serve(ctx context.Context, shared common, out io.Writer,
 	make func(*slog.Logger, *redactor) (func(context.Context) error, http.Handler, error)) error {
 	if err := shared.check(); err != nil {
 		return err
+	}
+	if shared.threads > 0 {
+		runtime.GOMAXPROCS(shared.threads)
+	} else if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS((runtime.NumCPU() + 1) / 2)
 	}
 	log, err := newLog(out, shared.level)
 	if err != nil {

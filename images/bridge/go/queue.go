@@ -5,10 +5,7 @@ import (
 	"sync"
 )
 
-const (
-	chunkBytes = 64 << 10 // most that is handed to TCP at once
-	keepBytes  = 128 << 10
-)
+const chunkBytes = 64 << 10 // most that is handed to TCP at once
 
 // frameQueue holds datagrams, framed, on their way to TCP. It is bounded: where TCP does not keep up, the oldest go,
 // and are counted, since the newest are worth most to whoever speaks UDP.
@@ -18,11 +15,10 @@ type frameQueue struct {
 	head    int // frames before it are taken or dropped
 	limit   int
 	dropped uint64
-	wake    chan struct{}
 }
 
 func newFrameQueue(limit int) *frameQueue {
-	return &frameQueue{limit: max(limit, headerLen+maxDatagram), wake: make(chan struct{}, 1)}
+	return &frameQueue{limit: max(limit, headerLen+maxDatagram)}
 }
 
 // push adds the datagrams of a batch, each of segment bytes and the last one perhaps shorter. Returns how many.
@@ -37,10 +33,6 @@ func (q *frameQueue) push(batch []byte, segment int) (count int) {
 		count++
 	}
 	q.mu.Unlock()
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
 	return count
 }
 
@@ -72,11 +64,24 @@ func (q *frameQueue) take(chunk []byte) []byte {
 	q.head = to
 	if q.head == len(q.pending) {
 		q.head, q.pending = 0, q.pending[:0]
-		if cap(q.pending) > keepBytes {
-			q.pending = nil
-		}
 	}
 	return chunk
+}
+
+// waiting says whether there is something to take.
+func (q *frameQueue) waiting() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.head < len(q.pending)
+}
+
+// rest gives back memory that an idle connection does not need.
+func (q *frameQueue) rest() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.pending) == 0 {
+		q.pending = nil
+	}
 }
 
 // state gives the bytes that wait and the datagrams that were dropped.

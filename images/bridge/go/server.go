@@ -271,14 +271,20 @@ func (s *server) admit(conn *net.TCPConn) {
 	}
 	count := &traffic{}
 	queue := newFrameQueue(s.options.queueBytes)
-	l := &serverLink{slot: s.slots.take(), peer: peer, udp: udp}
-	l.link = newLink(conn, queue, s.options.limits, count, func(batch []byte, segment int) (int, error) {
+	l := &serverLink{peer: peer, udp: udp}
+	l.link, err = newLink(conn, queue, s.options.limits, count, func(batch []byte, segment int) (int, error) {
 		lost, reason := udp.write(netip.AddrPort{}, batch, segment)
 		if lost > 0 && s.seldom.now("lost", 10*time.Second) {
 			s.log.Warn("datagrams could not be sent on", "reason", s.redact.reason(reason))
 		}
 		return lost, reason
 	})
+	if err != nil {
+		udp.close()
+		s.refuse(conn, peer, "no socket")
+		return
+	}
+	l.slot = s.slots.take()
 	s.links[l] = struct{}{}
 	s.ofAddress[group]++
 	s.log.Debug("connected", "peer", s.redact.show(peer), "connection", l.slot)
@@ -310,13 +316,14 @@ func (s *server) socket() (*udpSocket, error) {
 
 func (s *server) serve(l *serverLink, group netip.Addr) {
 	defer s.running.Done()
+	push := func(_ netip.AddrPort, batch []byte, segment int) { l.queue.push(batch, segment) }
 	go func() {
 		for {
-			err := l.udp.read(func(_ netip.AddrPort, batch []byte, segment int) { l.queue.push(batch, segment) })
-			if err != nil {
+			if err := l.udp.read(push); err != nil {
 				l.end(udpFailed)
 				return
 			}
+			l.flush()
 		}
 	}()
 	reason := l.run(nil)

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"strconv"
 	"sync"
 	"syscall"
+	"unsafe"
 )
 
 // Linux's segmentation offload for UDP: one call carries many datagrams of one length, in and out. WireGuard sends and
@@ -30,6 +32,14 @@ type udpSocket struct {
 	mu        sync.Mutex
 	control   [24]byte // the segment length for a write; holds one cmsghdr and a u16, as on 64-bit Linux
 	offload   bool
+
+	tryRead  func(uintptr) bool
+	take     func(from netip.AddrPort, batch []byte, segment int)
+	failure  error
+	vector   syscall.Iovec
+	message  syscall.Msghdr
+	name     syscall.RawSockaddrAny
+	received [64]byte
 }
 
 func newUDPSocket(conn *net.UDPConn, connected bool, bufferBytes int) (*udpSocket, error) {
@@ -38,6 +48,7 @@ func newUDPSocket(conn *net.UDPConn, connected bool, bufferBytes int) (*udpSocke
 		return nil, err
 	}
 	s := &udpSocket{conn: conn, raw: raw, connected: connected}
+	s.tryRead = s.readAll
 	// What is not granted is done without: a smaller buffer, single datagrams.
 	_ = conn.SetReadBuffer(bufferBytes)
 	_ = conn.SetWriteBuffer(bufferBytes)
@@ -49,37 +60,60 @@ func newUDPSocket(conn *net.UDPConn, connected bool, bufferBytes int) (*udpSocke
 }
 
 // read waits for datagrams and hands each batch on: bytes of datagrams of segment length, the last one perhaps
-// shorter. No buffer is held while it waits. Returns after at most readsAtOnce batches.
+// shorter. No buffer is held while it waits. Returns after at most readsAtOnce batches. One goroutine reads a socket.
 func (s *udpSocket) read(take func(from netip.AddrPort, batch []byte, segment int)) error {
-	var failure error
-	err := s.raw.Read(func(fd uintptr) bool {
-		buffer := readBuffers.Get().(*[readBytes]byte)
-		defer readBuffers.Put(buffer)
-		var control [64]byte
-		for got := 0; got < readsAtOnce; got++ {
-			n, controlled, flags, from, err := syscall.Recvmsg(int(fd), buffer[:], control[:], 0)
-			switch {
-			case err == syscall.EAGAIN:
-				return got > 0
-			case err == syscall.EINTR:
-				continue
-			case err == syscall.ECONNREFUSED && s.connected:
-				// Nobody listens at the target now; it may again, so this is no end.
-				continue
-			case err != nil:
-				failure = err
-				return true
-			case n == 0 || flags&syscall.MSG_TRUNC != 0:
-				continue
-			}
-			take(addressOf(from), buffer[:n], segmentOf(control[:controlled], n))
-		}
-		return true
-	})
-	if failure != nil {
-		return failure
+	s.take, s.failure = take, nil
+	if err := s.raw.Read(s.tryRead); s.failure == nil {
+		return err
 	}
-	return err
+	return s.failure
+}
+
+func (s *udpSocket) readAll(fd uintptr) bool {
+	buffer := readBuffers.Get().(*[readBytes]byte)
+	defer readBuffers.Put(buffer)
+	for got := 0; got < readsAtOnce; got++ {
+		s.vector = syscall.Iovec{Base: &buffer[0], Len: readBytes}
+		s.message = syscall.Msghdr{
+			Name: (*byte)(unsafe.Pointer(&s.name)), Namelen: syscall.SizeofSockaddrAny, Iov: &s.vector, Iovlen: 1,
+			Control: &s.received[0], Controllen: uint64(len(s.received)),
+		}
+		n, _, err := syscall.Syscall(syscall.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&s.message)), 0)
+		switch {
+		case err == syscall.EAGAIN:
+			return got > 0
+		case err == syscall.EINTR:
+			continue
+		case err == syscall.ECONNREFUSED && s.connected:
+			// Nobody listens at the target now; it may again, so this is no end.
+			continue
+		case err != 0:
+			s.failure = err
+			return true
+		case n == 0 || s.message.Flags&syscall.MSG_TRUNC != 0:
+			continue
+		}
+		var from netip.AddrPort
+		if !s.connected {
+			from = s.sender()
+		}
+		s.take(from, buffer[:n], segmentOf(s.received[:s.message.Controllen], int(n)))
+	}
+	return true
+}
+
+// sender is who sent what was read last.
+func (s *udpSocket) sender() netip.AddrPort {
+	bytes := (*[syscall.SizeofSockaddrAny]byte)(unsafe.Pointer(&s.name))
+	port := binary.BigEndian.Uint16(bytes[2:])
+	if s.name.Addr.Family == syscall.AF_INET {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(bytes[4:8])), port)
+	}
+	ip := netip.AddrFrom16([16]byte(bytes[8:24])).Unmap()
+	if scope := binary.NativeEndian.Uint32(bytes[24:]); scope != 0 && ip.Is6() {
+		ip = ip.WithZone(strconv.FormatUint(uint64(scope), 10))
+	}
+	return netip.AddrPortFrom(ip, port)
 }
 
 // write sends a batch; where the route takes no batches, one by one. Returns how many datagrams could not be sent, and
@@ -133,29 +167,15 @@ func (s *udpSocket) close() { _ = s.conn.Close() }
 
 // segmentOf finds the segment length that the kernel gives with a batch; a single datagram has none.
 func segmentOf(control []byte, whole int) int {
-	if len(control) == 0 {
+	if len(control) < syscall.CmsgLen(4) {
 		return whole
 	}
-	messages, err := syscall.ParseSocketControlMessage(control)
-	if err != nil {
+	// One control message alone was asked for, so it is the first: its length, level, type, and then an int.
+	header := syscall.CmsgLen(0)
+	level, kind := binary.NativeEndian.Uint32(control[header-8:]), binary.NativeEndian.Uint32(control[header-4:])
+	segment := int(binary.NativeEndian.Uint32(control[header:]))
+	if level != solUDP || kind != udpGRO || segment <= 0 {
 		return whole
 	}
-	for _, message := range messages {
-		if message.Header.Level == solUDP && message.Header.Type == udpGRO && len(message.Data) >= 4 {
-			if segment := int(binary.NativeEndian.Uint32(message.Data)); segment > 0 {
-				return min(segment, whole)
-			}
-		}
-	}
-	return whole
-}
-
-func addressOf(from syscall.Sockaddr) netip.AddrPort {
-	switch from := from.(type) {
-	case *syscall.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(from.Addr), uint16(from.Port))
-	case *syscall.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(from.Addr).Unmap(), uint16(from.Port))
-	}
-	return netip.AddrPort{}
+	return min(segment, whole)
 }

@@ -84,7 +84,7 @@ class Lease:
     network's subnet; None once it is gone (or where it has none).  ``sole`` names its user where it is the one
     container of JuiceTokens' manager, ``key`` and ``fingerprint`` the request that made it, ``extensions`` the keys
     of those that extended it.  ``holder_of`` is the pass (decimal id) through whose tunnel it is reached, for exposure
-    ``vpn``.
+    ``vpn``; ``revoked`` are sessions at the gateway that ended early, as ``<id>:<unix seconds until when>``.
     """
 
     id: str
@@ -117,6 +117,7 @@ class Lease:
     fingerprint: str | None = None
     wallet: str | None = None
     extensions: tuple[str, ...] = ()
+    revoked: tuple[str, ...] = ()
     images: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -191,6 +192,7 @@ def resumed(lease: Lease, now: float) -> Lease:
         remaining=None,
         paused_at=None,
         paused_seconds=lease.paused_seconds + slept,
+        ready_at=now,
         expires=Deadline(until),
     )
 

@@ -33,6 +33,7 @@ from berth.leases.engine.pool import Pool
 from berth.leases.engine.reconcile import Reconciler
 from berth.leases.engine.watch import Watch
 from berth.leases.errors import LeaseError
+from berth.leases.gateway import Gateway
 from berth.leases.holders import Holders
 from berth.leases.metrics import LeaseMetrics
 from berth.leases.model import Lease, Phase
@@ -66,7 +67,7 @@ class Manager:
         )
         database = connect(settings.mongodb_uri.get_secret_value())
         self.database = database
-        keep = timedelta(minutes=settings.keep_minutes)
+        keep = timedelta(seconds=max(settings.keep_minutes * 60, settings.session_seconds))
         self.store = Store(database, settings.max_containers, settings.max_per_user, keep)
         self.users = Users(database)
         self.journal = Journal(settings.journal_dir)
@@ -76,7 +77,7 @@ class Manager:
         )
         place = Place(settings.network, settings.lease_port, settings.lease_domain, settings.stop_seconds)
         self.logs = Logs(self.dock, self.redis, names, settings.stack, int(keep.total_seconds()), self._lease)
-        self.advance = Advance(self.engine, self.dock, place, self.logs.save)
+        self.advance = Advance(self.engine, self.dock, place, self._farewell)
         self.engine.use(self.advance)
         self.pool = Pool(
             catalogue, self.dock, names, clock, place, settings.longest, settings.pool_hours, self._is_making
@@ -87,7 +88,7 @@ class Manager:
         self.holders = _holders(settings)
         self.desk = Desk(
             settings, self.engine, self.users, self.pool, self.observer, self.events, self.logs, self.reconciler, clock,
-            self.holders,
+            self.holders, Gateway(settings.gateway_socket) if settings.gateway_socket else None,
         )  # fmt: skip
         self.clock = clock
         self._tasks: list[asyncio.Task[None]] = []
@@ -108,6 +109,7 @@ class Manager:
         self.events.start()
         work = (
             self.engine.deadlines.run(), self.watch.run(), self.reconciler.run(), self.pool.run(), self._look(),
+            self.desk.door.run(),
         )  # fmt: skip
         self._tasks = [asyncio.create_task(one) for one in work]
         if self.holders is not None:
@@ -145,6 +147,9 @@ class Manager:
         self._log.info(kind, lease=lease.id, user=lease.user, scenario=lease.scenario, phase=lease.phase, told=message)
         self.events.publish(self.desk.event(kind, lease, message))
 
+    async def _farewell(self, lease: Lease, addresses: list[str]) -> None:
+        await asyncio.gather(self.logs.save(lease), self.desk.door.leave(lease, addresses))
+
     async def _lease(self, identifier: str) -> Lease | None:
         return self.engine.known.get(identifier) or await self.store.get(identifier)
 
@@ -178,6 +183,7 @@ class Manager:
             Check("mongodb", lambda: _unless(self._mongo_error)),
             Check("docker", lambda: _unless(self.reconciler.error or ("" if self.watch.connected else "no events"))),
             Check("redis", lambda: _unless(self.events.error or self.logs.redis_error), required=False),
+            Check("gateway", lambda: _unless(self.desk.door.error), required=False),
             Check("leases", lambda: f"{len(self.engine.known)} of {self.settings.max_containers}", required=False),
         ])  # fmt: skip
 

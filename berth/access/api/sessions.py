@@ -22,7 +22,7 @@ from berth.access.api.errors import Refused
 
 Transport = Literal["cookie", "bearer"]
 cookie_name: Final = "berth_session"
-cookie_path: Final = "/api/access"
+cookie_path: Final = "/api"  # leases take these sessions as well
 _longest: Final = 1024  # characters; ours have about 250
 _signed_out: Final = 50_000
 

@@ -22,11 +22,13 @@ from berth.leases.api.models import (
 )
 from berth.leases.api.observe import Observer
 from berth.leases.clock import Clock
+from berth.leases.door import Door
 from berth.leases.engine.admission import Admission, Asked
 from berth.leases.engine.core import Engine
 from berth.leases.engine.pool import Pool
 from berth.leases.engine.reconcile import Reconciler
 from berth.leases.errors import Refused, not_found
+from berth.leases.gateway import Gateway
 from berth.leases.holders import Holders
 from berth.leases.model import (
     Illegal,
@@ -46,6 +48,8 @@ from berth.leases.streams.events import Events
 from berth.leases.streams.lines import shown
 from berth.leases.streams.logs import Logs
 
+sessions_kept: Final = 200
+_settle_seconds: Final = 30.0  # Docker's own interval of health checks
 _act_seconds: Final = 10.0  # for a pause or resume to be done
 
 
@@ -55,11 +59,13 @@ class Desk:
     def __init__(
         self, settings: ManagerSettings, engine: Engine, users: Users, pool: Pool, observer: Observer, events: Events,
         logs: Logs, reconciler: Reconciler, clock: Clock, holders: Holders | None,
+        gateway: Gateway | None,
     ) -> None:  # fmt: skip
         self.settings, self.logs = settings, logs
         self._engine, self._users, self._pool, self._observer = engine, users, pool, observer
         self._events, self._reconciler, self._clock = events, reconciler, clock
         self._log = get_logger("desk")
+        self._door = self.door = Door(gateway, settings.session_seconds, clock.wall, self.revoked)
         self._admission = Admission(settings, engine, pool, clock, holders)
 
     # ------------------------------------------------------------ users and scenarios
@@ -149,8 +155,18 @@ class Desk:
     async def _show(self, lease: Lease, resources: bool, detailed: bool = False, quick: bool = False) -> ContainerInfo:
         live = lease.phase in alive and not quick
         parts = await self._observer.parts(lease.id, lease.images, detailed) if live else []
+        if lease.ready_at is not None and self._clock.wall() - lease.ready_at < self._settles(lease):
+            # While it waited, paused, its health could not be asked for either.
+            parts = [p.model_copy(update={"health": "starting"}) if p.health == "unhealthy" else p for p in parts]
         used = await self._observer.resources(lease.id) if resources and lease.phase is Phase.ready else None
         return views.show(lease, parts, used, self.settings, self._clock)
+
+    def _settles(self, lease: Lease) -> float:
+        scenario = self.settings.catalogue.scenarios.get(lease.scenario)
+        checks = (
+            [t.health.interval + t.health.timeout for t in scenario.containers.values() if t.health] if scenario else []
+        )
+        return max(checks, default=_settle_seconds) + 1
 
     async def _owned(self, who: Caller, identifier: str) -> Lease:
         lease = await self._engine.store.get(identifier)
@@ -239,7 +255,30 @@ class Desk:
         key = self.settings.session_key.get_secret_value()
         token, claims = tickets.make(key, self.settings.stack, lease.name, lease.id, now, until)
         url = f"{self.settings.url_of(lease.name)}/?berth_session={token}"
-        return SessionMade(token=token, url=url, expires_at=views.moment(float(claims["exp"])))
+        return SessionMade(id=str(claims["sid"]), token=token, url=url, expires_at=views.moment(float(claims["exp"])))
+
+    async def revoke(self, who: Caller, identifier: str, session: str) -> None:
+        """Ends a session before its time; the connections to the lease are closed, those who may come back."""
+        await self._owned(who, identifier)
+        until = self._clock.wall() + self.settings.session_seconds
+
+        def change(lease: Lease) -> Lease:
+            still = [one for one in lease.revoked if float(one.partition(":")[2]) > self._clock.wall()]
+            return lease.changed(revoked=(*still, f"{session}:{int(until)}")[-sessions_kept:])
+
+        _, after = await self._change(identifier, change)
+        await self._door.refuse(session, until, await self._observer.addresses(after.id, self.settings.network))
+
+    async def revoked(self) -> dict[str, int]:
+        """What the gateway has to know: leases that ended, and sessions that were ended."""
+        now, seconds = self._clock.wall(), self.settings.session_seconds
+        found = {
+            one.id: int((one.ended_at or now) + seconds) for one in await self._engine.store.ended_since(now - seconds)
+        }
+        for lease in await self._engine.store.all_live():
+            sessions = (one.partition(":") for one in lease.revoked)
+            found |= {sid: int(until) for sid, _, until in sessions if int(until) > now}
+        return found
 
     # ------------------------------------------------------------ streams
 

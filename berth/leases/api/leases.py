@@ -18,7 +18,7 @@ from berth.leases.api.models import (
     Status,
     Username,
 )
-from berth.leases.api.params import Cursor, Idempotency, LeaseId, Limit, Wait
+from berth.leases.api.params import Cursor, Idempotency, LeaseId, Limit, SessionId, Wait
 from berth.leases.engine.admission import Asked
 from berth.leases.store.users import Caller
 
@@ -100,3 +100,8 @@ def lease_routes(app: FastAPI, desk: Desk, callers: Callers) -> None:
     async def session(lease: LeaseId, who: Caller = caller) -> SessionMade:
         """A short-lived way into the lease through the gateway."""
         return await desk.session(who, lease)
+
+    @app.delete("/api/containers/{lease}/session/{session}", status_code=204, tags=["leases"])
+    async def end_session(lease: LeaseId, session: SessionId, who: Caller = caller) -> None:
+        """End a session before its time; what is open to the lease is closed within two seconds."""
+        await desk.revoke(who, lease, session)

@@ -182,6 +182,7 @@ class ContainerPage(_Shown):
 class SessionMade(_Shown):
     """``url`` opens the lease in a browser; programs send ``token`` as X-Berth-Session."""
 
+    id: str
     token: str
     url: str
     expires_at: datetime

@@ -99,6 +99,11 @@ class Observer:
             pids=sum(s.pids for s, _ in samples),
         )
 
+    async def addresses(self, lease: str, network: str) -> list[str]:
+        """The addresses of a lease on a network."""
+        networks = [one["NetworkSettings"]["Networks"].get(network) or {} for one in await self.containers(lease)]
+        return [n["IPAddress"] for n in networks if n.get("IPAddress")]
+
     def forget(self, container: str) -> None:
         self._samples.pop(container, None)
 

@@ -37,15 +37,15 @@ class Place:
     stop_seconds: float
 
 
-Save = Callable[[Lease], Awaitable[None]]
-"""Keeps what the containers of a lease wrote, before they go."""
+Farewell = Callable[[Lease, list[str]], Awaitable[None]]
+"""What has to be done while the containers of a lease are still there; their addresses on the bridge."""
 
 
 class Advance:
     """The engine's step."""
 
-    def __init__(self, engine: Engine, dock: Dock, place: Place, save: Save) -> None:
-        self._engine, self._dock, self._place, self._save = engine, dock, place, save
+    def __init__(self, engine: Engine, dock: Dock, place: Place, farewell: Farewell) -> None:
+        self._engine, self._dock, self._place, self._farewell = engine, dock, place, farewell
         self._log = get_logger("engine")
         self.outage_from: float | None = None
         """Unix seconds: what stopped since then may have been stopped by Docker's own end, and starts again."""
@@ -271,7 +271,8 @@ class Advance:
         mine = self._engine.names.owned(lease.id)
         listed = await self._dock.containers(mine)
         if listed:
-            await self._save(lease)
+            networks = [one["NetworkSettings"]["Networks"].get(self._place.network) or {} for one in listed]
+            await self._farewell(lease, [n["IPAddress"] for n in networks if n.get("IPAddress")])
         await asyncio.gather(*(self._remove_one(one["Id"]) for one in listed))
         crash.point("removal.removed")
         for network in await self._dock.networks(mine) if self._may_have_network(lease) else ():

@@ -169,6 +169,11 @@ class Store:
         """Every lease that is not gone."""
         return [lease async for lease in self._find({"phase": {"$in": _live}})]
 
+    async def ended_since(self, at: float) -> list[Lease]:
+        """Leases that are ending now, or ended since then (unix seconds), as far as they are kept."""
+        ending = {"phase": {"$in": [Phase.expiring.value, Phase.deleting.value]}}
+        return [lease async for lease in self._find({"$or": [ending, {"ended_at": {"$gte": at}}]})]
+
     async def failing(self) -> list[Lease]:
         """Live leases whose last step failed, and those that failed for good lately."""
         return [lease async for lease in self._find({"failed": {"$ne": None}})]
@@ -278,10 +283,12 @@ def _document(lease: Lease) -> dict[str, Any]:
     made = asdict(lease)
     made["_id"] = made.pop("id")
     made["phase"] = lease.phase.value
-    made["warned"], made["extensions"] = list(lease.warned), list(lease.extensions)
+    for name in _tuples:
+        made[name] = list(made[name])
     return made
 
 
+_tuples: Final = ("warned", "extensions", "revoked")
 _known: Final = {field.name for field in fields(Lease)} - {"id"}
 
 
@@ -290,5 +297,6 @@ def _lease(document: Mapping[str, Any]) -> Lease:
     given["expires"] = Deadline(**document["expires"])
     given["failed"] = Failed(**document["failed"]) if document.get("failed") else None
     given["phase"] = Phase(document["phase"])
-    given["warned"], given["extensions"] = tuple(document["warned"]), tuple(document["extensions"])
+    for name in _tuples:
+        given[name] = tuple(document[name])
     return Lease(id=document["_id"], **given)

@@ -39,7 +39,7 @@ def bridge_image() -> Iterator[str]:
             Build(_image, ".", "bench/bridge.Dockerfile", {"NODE": node_tag, "BRIDGE": bridge_tag}),
         ):
             run_build(build, root, host, 900, lambda _: None)
-            made.append(build.tag)
+            made.append(build.image)
         try:
             yield _image
         finally:

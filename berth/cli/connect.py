@@ -49,8 +49,8 @@ def connect(
         bool,
         typer.Option(
             "--move",
-            help="Keep the key in --out and rewrite the file for another node: --node, else the nearest but the one "
-            "that it has; nothing is registered or sent.",
+            help="Keep the key in --out and rewrite the file for another node: --node, else the nearest, and another "
+            "than now unless the way there changes (--udp-blocked); nothing is registered or sent.",
         ),
     ] = False,
     udp_blocked: Annotated[
@@ -117,7 +117,7 @@ def _connect(service: AccessService, wallet: Wallet, token: str, node: str, file
     # First what can fail without having changed anything.
     with working("measuring the nodes"):
         nodes = service.nodes()
-        left = _node_in(file) if choices.move and not node else ""
+        left = _node_in(file, bridged=choices.port is not None) if choices.move and not node else ""
         best = _choose_node(probe.measure(service.url, nodes), node, bridged=choices.port is not None, left=left)
     addresses: tuple[str, str | None]
     if choices.move:
@@ -181,13 +181,14 @@ def _pending(file: Path) -> Path:
     return file.with_name(f".{file.name}.pending")
 
 
-def _node_in(file: Path) -> str:
-    """The key of the node that a configuration leads to; "" where it leads to none yet."""
+def _node_in(file: Path, bridged: bool) -> str:
+    """The key of the node that a configuration leads to; "" where it leads to none yet, or there in the other way."""
     try:
-        return peers_in(file)[0].key
+        first = peers_in(file)[0]
     except WrongUsage:
         private_in(file)  # a key that was kept when nobody knew whether it was registered
         return ""
+    return first.key if first.endpoint.startswith("127.0.0.1:") == bridged else ""
 
 
 def _choose_node(measured: Sequence[probe.Measured], wanted: str, bridged: bool, left: str = "") -> probe.Measured:

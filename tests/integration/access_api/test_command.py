@@ -178,9 +178,9 @@ def test_a_keystore_with_its_password(person: Person) -> None:
 
     person.key_file.write_text(json.dumps(Account.encrypt(person.wallet.key, "hush", kdf="pbkdf2", iterations=1000)))
     wrong = person.berth("connect", "--list", BERTH_WALLET_PASSWORD="wrong")
-    assert (wrong.returncode, "cannot be opened" in wrong.stderr) == (1, True)
+    assert (wrong.returncode, "cannot be opened" in wrong.stderr) == (2, True)
     without = person.berth("connect", "--list")
-    assert (without.returncode, "BERTH_WALLET_PASSWORD_FILE" in without.stderr) == (1, True)
+    assert (without.returncode, "BERTH_WALLET_PASSWORD_FILE" in without.stderr) == (2, True)
     assert person.berth("connect", "--list", BERTH_WALLET_PASSWORD="hush").returncode == 0
 
 
@@ -188,13 +188,13 @@ def test_a_keystore_with_its_password(person: Person) -> None:
     ("arguments", "variables", "status", "says"),
     [
         (["--list"], {"BERTH_URL": "http://127.0.0.1:9"}, 3, "does not answer"),
-        (["--list"], {"BERTH_URL": "nonsense"}, 1, "is not a URL"),
-        (["--list"], {"BERTH_WALLET_KEY_FILE": "/nowhere"}, 1, "cannot be read"),
-        (["--list"], {"BERTH_WALLET_KEY_FILE": ""}, 1, "no wallet"),
+        (["--list"], {"BERTH_URL": "nonsense"}, 2, "is not a URL"),
+        (["--list"], {"BERTH_WALLET_KEY_FILE": "/nowhere"}, 2, "cannot be read"),
+        (["--list"], {"BERTH_WALLET_KEY_FILE": ""}, 2, "no wallet"),
         (["--list", "--move"], {}, 2, "name one"),
-        (["--node", "node-9"], {}, 1, "there is no node node-9; on offer: node-1"),
+        (["--node", "node-9"], {}, 2, "there is no node node-9; on offer: node-1"),
         (["--revoke", "x"], {}, 2, "is not a pass"),
-        (["--move"], {}, 1, "cannot be read"),
+        (["--move"], {}, 2, "cannot be read"),
     ],
 )
 def test_what_cannot_be_done_is_said(

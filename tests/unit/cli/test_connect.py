@@ -87,13 +87,16 @@ def test_a_move_is_to_another_node() -> None:
 
 def test_where_a_file_leads(tmp_path: Path) -> None:
     file, private = tmp_path / "berth.conf", dev.fresh_public_key()  # any 32 bytes are a private key
-    file.write_text(f"[Interface]\nPrivateKey = {private}\n\n[Peer]\nPublicKey = here\n\n[Peer]\nPublicKey = other\n")
-    assert _node_in(file) == "here"
+    for endpoint, bridged in (("vpn.example:51820", False), ("127.0.0.1:51888", True)):
+        peers = f"[Peer]\nPublicKey = here\nEndpoint = {endpoint}\n\n[Peer]\nPublicKey = other\n"
+        file.write_text(f"[Interface]\nPrivateKey = {private}\n\n{peers}")
+        # Who only changes the way there may stay.
+        assert [_node_in(file, bridged=way) for way in (bridged, not bridged)] == ["here", ""]
     file.write_text(f"PrivateKey = {private}\n")
-    assert _node_in(file) == ""
+    assert _node_in(file, bridged=False) == ""
     file.write_text("nothing of the kind")
     with pytest.raises(WrongUsage, match="has no PrivateKey"):
-        _node_in(file)
+        _node_in(file, bridged=False)
 
 
 def a_pass(token: int, registered: bool = False, usable: bool = True) -> dict[str, Any]:

@@ -55,8 +55,8 @@ def resolver(front: LeaseFront | None) -> str:
         return ""
     holds = "\n".join(f"    hold {what} 0s" for what in ("valid", "obsolete", "nx", "other", "refused", "timeout"))
     return (
-        "resolvers leases\n    nameserver docker 127.0.0.11:53\n    resolve_retries 2\n"
-        f"    timeout resolve 1s\n    timeout retry 500ms\n{holds}\n"
+        "resolvers leases\n    nameserver docker 127.0.0.11:53\n    resolve_retries 3\n"
+        f"    timeout resolve 1s\n    timeout retry 200ms\n{holds}\n"
     )
 
 

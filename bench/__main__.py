@@ -11,6 +11,7 @@ from bench.harness import Measurement, progress, show
 
 _support = {
     "__main__",
+    "bridge_failover_inside",
     "churn_inside",
     "follow_lab",
     "harness",

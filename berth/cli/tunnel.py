@@ -169,13 +169,13 @@ def _source(
 
 
 def _on_signals() -> threading.Event:
-    """Set on Ctrl-C and on SIGTERM, so that everything ends in order."""
+    """Set on Ctrl-C, on SIGTERM and when the terminal goes, so that everything ends in order."""
     stopping = threading.Event()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         stopping.set()
 
-    for each in (signal.SIGINT, signal.SIGTERM):
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, stop)
     return stopping
 

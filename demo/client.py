@@ -22,8 +22,8 @@ bridge_port = 51888
 """UDP port inside a client where its end of a TCP bridge listens."""
 _no_udp = (
     "table inet blocked { chain output { type filter hook output priority 0; "
-    'oifname != "lo" meta l4proto udp counter drop; }; '
-    'chain input { type filter hook input priority 0; iifname != "lo" meta l4proto udp drop; }; }'
+    'oifname != { "lo", "wg0" } meta l4proto udp counter drop; }; '
+    'chain input { type filter hook input priority 0; iifname != { "lo", "wg0" } meta l4proto udp drop; }; }'
 )
 
 

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Final
@@ -107,7 +107,8 @@ def tunnel(
         )
     shown = _Shown(as_json, plan)
     stopping = _on_signals()
-    with program.Program(program.find(stack_name), plan.listen, usable, fwmark) as running:
+    end = program.Program(program.find(stack_name), plan.listen, usable, nudge=plan.nudge, fwmark=fwmark)
+    with end as running:
         keeper = Keeper(running, source, plan.node, plan.listen, mover, shown.say)
         keeper.learn(found)
         if not server:
@@ -122,12 +123,13 @@ def tunnel(
 
 @dataclass(frozen=True)
 class _Plan:
-    """``key``: of the node that the configuration names first."""
+    """``key``: of the node that the configuration names first; ``nudge``: that node, inside the tunnel."""
 
     node: str
     key: str
     interface: str
     listen: str
+    nudge: str
 
 
 def _plan(config: Path | None, node: str, interface: str, listen: str) -> _Plan:
@@ -143,14 +145,15 @@ def _plan(config: Path | None, node: str, interface: str, listen: str) -> _Plan:
             )
         if not interface and os.geteuid() == 0:
             interface = file.stem
-    return _Plan(node, first.key, interface, listen or first.endpoint or f"127.0.0.1:{local_port}")
+    listen = listen or first.endpoint or f"127.0.0.1:{local_port}"
+    return _Plan(node, first.key, interface, listen, known.nudge(first.allowed))
 
 
 def _named(plan: _Plan, found: Sequence[Bridge]) -> _Plan:
     """With the node's name: as given, else by its key, else whose bridge comes first."""
     by_key = next((one.node for one in found if plan.key and one.key == plan.key), "")
     first = "" if plan.key else next((one.node for one in found), "")
-    return _Plan(plan.node or by_key or first, plan.key, plan.interface, plan.listen)
+    return replace(plan, node=plan.node or by_key or first)
 
 
 def _source(

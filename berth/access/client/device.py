@@ -45,10 +45,11 @@ def private_in(path: Path) -> X25519PrivateKey:
 
 @dataclass(frozen=True)
 class PeerLines:
-    """A peer in a wg-quick file."""
+    """A peer in a wg-quick file; ``allowed``: its AllowedIPs, in the file's order."""
 
     key: str
     endpoint: str
+    allowed: tuple[str, ...] = ()
 
 
 def peers_in(path: Path) -> list[PeerLines]:
@@ -67,7 +68,13 @@ def peers_in(path: Path) -> list[PeerLines]:
         name, equals, value = line.partition("=")
         if inside and equals:
             found[-1][name.strip().lower()] = value.strip()
-    peers = [PeerLines(one["publickey"], one.get("endpoint", "")) for one in found if "publickey" in one]
+    peers = [
+        PeerLines(
+            one["publickey"], one.get("endpoint", ""), tuple(one.get("allowedips", "").replace(" ", "").split(","))
+        )
+        for one in found
+        if "publickey" in one
+    ]
     if not peers:
         raise WrongUsage(f"{path} has no peer: it is not a configuration of `berth connect`")
     return peers

@@ -30,6 +30,7 @@ type clientOptions struct {
 	udpBuffer   int
 	limits      limits
 	tcp         tcpOptions
+	nudge       []netip.AddrPort // inside the tunnel
 }
 
 // client is udp2tcp: each local peer, a source address that sends to us, gets a TCP connection of its own.
@@ -49,6 +50,9 @@ type client struct {
 	sockets []*udpSocket
 	seldom  sometimes
 }
+
+// nudgeAfter: more than once, since the first may be lost with the connection that is still being left.
+var nudgeAfter = []time.Duration{0, 200 * time.Millisecond, time.Second}
 
 type peerKey struct {
 	socket  *udpSocket
@@ -255,6 +259,7 @@ func (p *localPeer) start(conn *net.TCPConn, to *remote, tail []byte) (*runningL
 	made.keep = true
 	p.current.Store(forwarding)
 	p.node.Store(&to.Node)
+	p.client.nudge()
 	p.client.running.Add(1)
 	go func() {
 		defer p.client.running.Done()
@@ -263,6 +268,25 @@ func (p *localPeer) start(conn *net.TCPConn, to *remote, tail []byte) (*runningL
 		made.why <- reason
 	}()
 	return made, nil
+}
+
+// nudge gives WireGuard something fresh to send on a connection that is new: its other side goes on sending to where the
+// last fresh packet came from, and what was sent before the failure is a replay to it.
+func (c *client) nudge() {
+	for _, target := range c.options.nudge {
+		for _, after := range nudgeAfter {
+			time.AfterFunc(after, func() {
+				conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(target))
+				if err == nil {
+					_, err = conn.Write([]byte{0})
+					_ = conn.Close()
+				}
+				if err != nil && c.seldom.now("nudge", 10*time.Second) {
+					c.log.Warn("nothing could be sent into the tunnel", "reason", c.redact.reason(err))
+				}
+			})
+		}
+	}
 }
 
 // follow stays with a connection, and with those that it is moved to, until one is lost. Returns the lost one.

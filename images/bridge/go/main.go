@@ -182,7 +182,7 @@ func startServer(ctx context.Context, arguments []string, out io.Writer) error {
 
 func startClient(ctx context.Context, arguments []string, out io.Writer) error {
 	var shared common
-	var listen, forward many
+	var listen, forward, nudge many
 	var file string
 	var most int
 	var idle, stall, silentAfter, check, returnAfter, dial float64
@@ -190,6 +190,9 @@ func startClient(ctx context.Context, arguments []string, out io.Writer) error {
 	shared.register(flags, 0)
 	flags.Var(&listen, "udp-listen", "`address:port` to take datagrams on; may be given again")
 	flags.Var(&forward, "tcp-forward", "`host:port` or node=host:port of a tcp2udp; may be given again, preferred first")
+	flags.Var(&nudge, "nudge",
+		"send a byte of UDP to this `address:port` inside the tunnel on each new connection, so that WireGuard's other side "+
+			"learns at once where it is now; may be given again")
 	flags.StringVar(&file, "endpoints-file", "",
 		"`path` of a JSON list of {\"address\", \"node\"}, preferred first, read again when it changes")
 	flags.IntVar(&most, "max-peers", 64, "local peers at once, each with a connection of its own")
@@ -230,6 +233,13 @@ func startClient(ctx context.Context, arguments []string, out io.Writer) error {
 	options := clientOptions{
 		listen: listen, most: most, idle: duration(idle), stall: duration(stall), silentAfter: duration(silentAfter),
 		queueBytes: shared.queue, udpBuffer: shared.udpBuffer, limits: shared.limits(0), tcp: shared.tcp(),
+	}
+	for _, text := range nudge {
+		target, err := netip.ParseAddrPort(text)
+		if err != nil {
+			return fmt.Errorf("--nudge: %w", err)
+		}
+		options.nudge = append(options.nudge, target)
 	}
 	failover := defaultFailover()
 	failover.checkEvery, failover.returnAfter, failover.dialTimeout = duration(check), duration(returnAfter), duration(dial)

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from berth.access.client.errors import ClientError, Unreachable
-from berth.access.client.tunnel.bridges import Bridge, mtu, ordered
+from berth.access.client.tunnel.bridges import Bridge, mtu, nudge, ordered
 from berth.access.client.tunnel.keeper import Keeper, choose, status_of
 from berth.access.client.tunnel.peers import Interface, NoInterface
 from berth.access.client.tunnel.program import Program
@@ -33,6 +33,20 @@ b1, c1 = Bridge("b.example:443", "node-b", B), Bridge("[2001:db8::c]:443", "node
 )
 def test_a_full_packet_travels_in_one_segment(own: int, endpoints: list[str], expected: int) -> None:
     assert mtu(own, endpoints) == expected
+
+
+@pytest.mark.parametrize(
+    ("allowed", "expected"),
+    [
+        (["10.77.0.1/32", "fd77::1/128"], "10.77.0.1:9"),
+        (["10.77.0.0/16"], "10.77.0.1:9"),
+        (["fd77::1/128"], "[fd77::1]:9"),
+        (["", "nonsense"], ""),
+        ([], ""),
+    ],
+)
+def test_the_node_itself_is_where_a_byte_may_go(allowed: list[str], expected: str) -> None:
+    assert nudge(allowed) == expected
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ def test_the_configuration_says_where_wireguard_sends_and_root_moves_its_interfa
     monkeypatch.setattr("os.geteuid", lambda: uid)
     plan = tunnel._plan(None, "", "", "")
     assert (plan.key, plan.listen, plan.interface) == (key, "127.0.0.1:51999", interface)
+    assert plan.nudge == "10.77.0.1:9"
     found = [Bridge("b:443", "node-b", other), Bridge("a:443", "node-a", key)]
     assert tunnel._named(plan, found).node == "node-a"
     assert tunnel._named(tunnel._plan(None, "node-b", "", ""), found).node == "node-b"

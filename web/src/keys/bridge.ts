@@ -12,6 +12,15 @@ const TCP_WITH_TIMESTAMPS = 20 + 12;
 const FRAME_LENGTH = 2;
 const WIREGUARD = 16 + 16;
 
+/**
+ * The node's own address in the tunnel, and the port for what is thrown away: the client end sends a byte there after each
+ * change of bridge, because the node answers where WireGuard's last fresh packet came from.
+ */
+export function nudge(tunnelSubnet: string): string | null {
+  const found = /^(\d+\.\d+\.\d+)\.(\d+)\/\d+$/.exec(tunnelSubnet);
+  return found ? `${found[1]}.${Number(found[2]) + 1}:9` : null;
+}
+
 /** The tunnel's MTU with which a full packet still travels in one TCP segment; never more than the stack's own. */
 export function bridgedMtu(own: number, nodes: readonly VpnNode[]): number {
   // A bridge that is a name is taken to be reached by IPv4: if it is not, full packets arrive in two segments.

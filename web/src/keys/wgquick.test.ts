@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { config, node } from "../testing/given";
-import { bridgedMtu } from "./bridge";
+import { bridgedMtu, nudge } from "./bridge";
 import { makePair } from "./pair";
 import { fileName, wgQuick } from "./wgquick";
 
@@ -59,6 +59,14 @@ Endpoint = 127.0.0.1:51888
     [1380, ["a.example:443"], 1380],
   ])("has an MTU whose packets fit into one segment: %d, %j", (own, bridges, mtu) => {
     expect(bridgedMtu(own, [node("node-1", { bridges })])).toBe(mtu);
+  });
+
+  it.each([
+    ["10.99.0.0/24", "10.99.0.1:9"],
+    ["172.20.16.128/25", "172.20.16.129:9"],
+    ["fd00::/64", null],
+  ])("names the node inside the tunnel: %s", (subnet, there) => {
+    expect(nudge(subnet)).toBe(there);
   });
 
   it("is not made without an address", () => {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import Final, Self
 
 from berth.access.client.errors import ClientError
@@ -19,6 +20,7 @@ local_port: Final = 51888
 path: Final = 1500
 """Bytes of an IP packet on an ordinary path."""
 _ipv4, _ipv6, _tcp, _timestamps, _length, _wireguard = 20, 40, 20, 12, 2, 32
+_discard: Final = 9  # the port that was given to what is thrown away (RFC 863)
 _address: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 
 
@@ -59,6 +61,21 @@ def from_registry(rpc_urls: Sequence[str], chain_id: int, address: str, quorum: 
 def ordered(bridges: Sequence[Bridge], node: str) -> list[Bridge]:
     """Those of ``node`` first, since a session of WireGuard lives on from one to another of them; else as they come."""
     return sorted(bridges, key=lambda bridge: bridge.node != node)
+
+
+def nudge(allowed: Sequence[str]) -> str:
+    """Where in the tunnel a byte may go, address:port: the node's own address, which the allowed IPs begin with.
+
+    Of a whole network it is the first host, as in ``TUNNEL_SUBNET``; "" where nothing is allowed.
+    """
+    for each in allowed:
+        try:
+            block = ip_network(each)
+        except ValueError:
+            continue
+        host = block[0] if block.num_addresses == 1 else block[1]
+        return f"[{host}]:{_discard}" if block.version == 6 else f"{host}:{_discard}"
+    return ""
 
 
 def mtu(own: int, endpoints: Sequence[str] = ()) -> int:

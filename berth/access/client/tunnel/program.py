@@ -93,13 +93,16 @@ class Ended(ClientError):
 class Program:
     """``udp2tcp`` as a process of ours; a context manager that ends it.
 
+    ``nudge``: an address:port inside the tunnel.  A byte goes there on each new connection, because the node sends to
+    where the last fresh packet of WireGuard came from: without one it would go on sending to a bridge that is gone.
+
     Where it goes is in a file that only we can read, not among its arguments, and changes without a restart.
 
     Errors: :class:`Ended` when it does not start, or has ended.
     """
 
-    def __init__(self, path: Path, listen: str, bridges: Sequence[Bridge], fwmark: int = 0) -> None:
-        self._path, self._listen, self._fwmark = path, listen, fwmark
+    def __init__(self, path: Path, listen: str, bridges: Sequence[Bridge], *, nudge: str = "", fwmark: int = 0) -> None:
+        self._path, self._listen, self._nudge, self._fwmark = path, listen, nudge, fwmark
         self._bridges = list(bridges)
         self._folder = tempfile.TemporaryDirectory(prefix="berth-tunnel-")
         self._list = Path(self._folder.name) / "bridges.json"
@@ -111,6 +114,8 @@ class Program:
         self._write()
         command = [str(self._path), "udp2tcp", "--udp-listen", self._listen, "--endpoints-file", str(self._list)]
         command += ["--control", str(self._control)]
+        if self._nudge:
+            command += ["--nudge", self._nudge]
         if self._fwmark:
             command += ["--fwmark", str(self._fwmark)]
         try:

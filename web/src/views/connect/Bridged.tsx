@@ -1,6 +1,6 @@
 import { Fragment, type ReactNode } from "react";
-import type { VpnNode } from "../../api/schemas";
-import { LOCAL } from "../../keys/bridge";
+import type { Config, VpnNode } from "../../api/schemas";
+import { LOCAL, nudge } from "../../keys/bridge";
 import { CopyButton } from "../../parts/Copy";
 
 interface ChoiceProps {
@@ -29,8 +29,11 @@ export function BridgeChoice({ possible, blocked, onChange }: ChoiceProps): Reac
 }
 
 /** What has to run beside WireGuard, for the file that leads through a bridge. */
-export function BridgeSteps({ node, file }: { node: VpnNode; file: string }): ReactNode {
+export function BridgeSteps({ node, file, config }: { node: VpnNode; file: string; config: Config }): ReactNode {
   const to = node.bridges[0];
+  const inside = nudge(config.tunnelSubnet);
+  const alone = ["berth-bridge udp2tcp", `--udp-listen ${LOCAL}`, ...node.bridges.map((bridge) => `--tcp-forward ${bridge}`)];
+  if (inside) alone.push(`--nudge ${inside}`);
   return (
     <section className="bridge" aria-label="Through the bridge">
       <ol>
@@ -48,7 +51,7 @@ export function BridgeSteps({ node, file }: { node: VpnNode; file: string }): Re
         <details>
           <summary>Without the berth command</summary>
           <p>In place of the first step, with the bridge&apos;s program alone:</p>
-          <Command text={["berth-bridge udp2tcp", `--udp-listen ${LOCAL}`, ...node.bridges.map((bridge) => `--tcp-forward ${bridge}`)].join(" ")} />
+          <Command text={alone.join(" ")} />
           <p>or with Mullvad&apos;s udp2tcp, which takes an address in place of a name and has to be started again when its connection ends:</p>
           <Command text={`udp2tcp --udp-listen ${LOCAL} --tcp-forward ${to}`} />
         </details>

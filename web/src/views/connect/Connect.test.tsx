@@ -227,7 +227,7 @@ describe("a device", () => {
     expect(commands).toEqual([
       `sudo berth tunnel --url ${window.location.origin} --config berth-tcp.conf`,
       "sudo wg-quick up ./berth-tcp.conf",
-      "berth-bridge udp2tcp --udp-listen 127.0.0.1:51888 --tcp-forward two.example:443 --tcp-forward two.example:8443",
+      "berth-bridge udp2tcp --udp-listen 127.0.0.1:51888 --tcp-forward two.example:443 --tcp-forward two.example:8443 --nudge 10.99.0.1:9",
       "udp2tcp --udp-listen 127.0.0.1:51888 --tcp-forward two.example:443",
     ]);
     await on.user.click(blocked);

@@ -86,7 +86,7 @@ export function DeviceFile({ shown, config, nodes, onClose }: Props): ReactNode 
             </figure>
           ) : null}
           {blocked ? (
-            <BridgeSteps node={node} file={file} />
+            <BridgeSteps node={node} file={file} config={config} />
           ) : (
             <p className="quiet">
               On Linux: <code>sudo wg-quick up ./{file}</code>. Elsewhere, import the file in the WireGuard app.

@@ -19,7 +19,7 @@ limit = 5.0
 # A wireguard-go that does not answer may only be short of time, so it is given some before it is ended.
 limits = {"wireguard-go hangs": 25.0}  # two questions of 5 s that it does not answer, and a new one
 foreign = "A" * 42 + "E="
-find_wireguard = "grep -l wireguard-go /proc/[0-9]*/comm | cut -d/ -f3"
+find_wireguard = "grep -ls wireguard-go /proc/[0-9]*/comm | cut -d/ -f3"
 
 # What somebody does by hand; KEY is a member's key, not the client's, ADDRESS another member's.
 peers_edited = {
@@ -163,7 +163,7 @@ def test_an_agent_that_is_killed_is_back_soon_and_nobody_noticed(
     session, process = handshake(node, client.public_key), node.run("sh", "-c", find_wireguard)
     client.start_ping(node_tunnel_address, 0.05)
     for _ in range(3):
-        node.run("sh", "-c", "kill -9 $(grep -l '^python' /proc/[0-9]*/comm | cut -d/ -f3 | grep -v '^1$')")
+        node.run("sh", "-c", "kill -9 $(grep -ls '^python' /proc/[0-9]*/comm | cut -d/ -f3 | grep -v '^1$')")
         taken = seconds_until(lambda: healthy(node), 15)
         print(f"an agent again in {taken:.1f} s")
         assert taken < limit

@@ -25,7 +25,7 @@ _quiet_seconds: Final = 15.0
 Fields = dict[str, Any]
 
 
-@dataclass
+@dataclass(eq=False)
 class Subscriber:
     """``user`` None hears of everybody; ``fell_behind`` once it was too slow and missed something."""
 

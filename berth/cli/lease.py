@@ -229,7 +229,13 @@ def open_lease(
 ) -> None:
     """Print an address that opens a lease in a browser, for an hour at most. Whoever has it is let in."""
     with where.service() as service:
-        made = service.session(service.find(lease)["id"])
+        found = service.find(lease)
+        if found["exposure"] == "vpn":
+            raise CommandError(
+                f"{found['name']} answers through the tunnel alone: ask for {found['hostname']} at a node's address "
+                f"in it, from the device of pass {found.get('pass')}"
+            )
+        made = service.session(found["id"])
     if as_json:
         show_json(made)
     elif not browser:

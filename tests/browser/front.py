@@ -22,6 +22,7 @@ class Front:
     def __init__(self, port: int, routes: dict[str, str]) -> None:
         self.routes = routes
         self.health: dict[str, Any] = {"status": "ok", "live": True, "ready": True, "checks": {}}
+        self._sockets: set[socket.socket] = set()
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -44,6 +45,14 @@ class Front:
         self._server.shutdown()
         self._server.server_close()
 
+    def cut(self) -> int:
+        """Breaks every WebSocket that is open, as a network does; how many those were."""
+        cut = list(self._sockets)
+        for one in cut:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        return len(cut)
+
     def _answer(self, request: BaseHTTPRequestHandler) -> None:
         path = request.path.partition("?")[0]
         body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
@@ -54,12 +63,16 @@ class Front:
         if prefix is None:
             return _send(request, 404, [], b"")
         target = self.routes[prefix]
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return self._tunnel(request, target)
         sent = "/ping" if prefix.startswith("/nodes/") else request.path
         try:
             connection = http.client.HTTPConnection(target, timeout=20)
             headers = {name: value for name, value in request.headers.items() if name.lower() != "connection"}
             connection.request(request.command, sent, body or None, headers)
             answer = connection.getresponse()
+            if answer.getheader("Content-Type", "").startswith("text/event-stream"):
+                return _stream(request, answer)
             content = answer.read()
         except OSError:
             return _send(request, 503, [], b"")
@@ -67,6 +80,44 @@ class Front:
             connection.close()
         kept = [(name, value) for name, value in answer.getheaders() if name.lower() not in _hop_by_hop]
         return _send(request, answer.status, kept, content)
+
+    def _tunnel(self, request: BaseHTTPRequestHandler, target: str) -> None:
+        """Bytes both ways, from the handshake on."""
+        host, _, port = target.partition(":")
+        request.close_connection = True
+        with contextlib.suppress(OSError), socket.create_connection((host, int(port))) as far:
+            near = request.connection
+            self._sockets.add(near)
+            lines = [f"{request.command} {request.path} HTTP/1.1", *(f"{k}: {v}" for k, v in request.headers.items())]
+            far.sendall("\r\n".join([*lines, "", ""]).encode())
+            back = threading.Thread(target=_pump, args=(far, near), daemon=True)
+            back.start()
+            _pump(near, far)
+            back.join()
+            self._sockets.discard(near)
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+    for one in (source, sink):
+        with contextlib.suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+
+
+def _stream(request: BaseHTTPRequestHandler, answer: http.client.HTTPResponse) -> None:
+    """Server-sent events as they come, until either side goes."""
+    answer.fp.raw._sock.settimeout(60)  # type: ignore[attr-defined]
+    request.close_connection = True
+    request.send_response(answer.status)
+    request.send_header("Content-Type", "text/event-stream")
+    request.send_header("Connection", "close")
+    request.end_headers()
+    with contextlib.suppress(OSError):
+        while data := answer.read1(65536):
+            request.wfile.write(data)
+            request.wfile.flush()
 
 
 def _send(request: BaseHTTPRequestHandler, status: int, headers: list[tuple[str, str]], body: bytes) -> None:

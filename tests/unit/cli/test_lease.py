@@ -222,6 +222,9 @@ def test_open_prints_where(api: Api) -> None:
     api.on("POST", f"/api/containers/{identifier}/session", (200, made))
     assert berth(api, "open", identifier).stdout == made["url"] + "\n"
     assert json.loads(berth(api, "open", identifier, "--json").stdout) == made
+    api.on("GET", f"/api/containers/{identifier}", (200, lease(exposure="vpn", **{"pass": "7"})))
+    tunnelled = berth(api, "open", identifier)
+    assert (tunnelled.exit_code, "from the device of pass 7" in tunnelled.stderr) == (1, True)
 
 
 def test_rm_ends_each_and_tells_what_is_left(api: Api) -> None:

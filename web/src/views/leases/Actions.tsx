@@ -6,7 +6,7 @@ import { Confirm } from "../../parts/Confirm";
 import { Field } from "../../parts/Field";
 import { TroubleNotice } from "../../parts/Notice";
 import { span } from "../../parts/time";
-import { isEnding, isOver } from "./known";
+import { isEnding, isOver, roomFor } from "./known";
 
 interface Props {
   lease: Lease;
@@ -46,7 +46,7 @@ export function Actions({ lease, client, onChanged, failed }: Props): ReactNode 
   const runs = lease.phase === "ready" && lease.status === "running";
   return (
     <>
-      {runs ? <Open {...shared} /> : null}
+      {runs && lease.exposure === "public" ? <Open {...shared} /> : null}
       {isEnding(lease) ? null : <Extend {...shared} />}
       {runs ? (
         <button type="button" disabled={busy !== null} onClick={() => void change("pause", () => client.pause(lease.id))}>
@@ -117,13 +117,6 @@ function Open({ lease, client, failed }: Props): ReactNode {
       {trouble ? <TroubleNotice trouble={trouble} /> : null}
     </>
   );
-}
-
-/** Minutes that a lease can have more. */
-export function roomFor(lease: Lease, now = Date.now() / 1000): number {
-  if (lease.extendableSeconds != null) return Math.floor(lease.extendableSeconds / 60);
-  const until = lease.paused ? now + lease.remainingSeconds : lease.expiresAt;
-  return Math.max(0, Math.floor((lease.hardLimitAt - until) / 60));
 }
 
 const MORE = 30;

@@ -1,5 +1,4 @@
 import type { ReactNode } from "react";
-import { useNow } from "../../hooks/useNow";
 import type { LeaseClient } from "../../leases/client";
 import { TroubleNotice } from "../../parts/Notice";
 import { EndedRow, LeaseCard } from "./LeaseCard";
@@ -40,19 +39,18 @@ export function ContainerList({ containers, client, said, failed }: Props): Reac
           ))}
         </ul>
       ) : null}
-      {ended.length > 0 ? <Ended ended={ended} client={client} ahead={ahead} /> : null}
+      {ended.length > 0 ? <Ended ended={ended} client={client} /> : null}
     </section>
   );
 }
 
-function Ended({ ended, client, ahead }: Pick<Containers, "ended" | "ahead"> & { client: LeaseClient }): ReactNode {
-  const now = useNow(10_000) - ahead;
+function Ended({ ended, client }: Pick<Containers, "ended"> & { client: LeaseClient }): ReactNode {
   return (
     <details className="more">
       <summary>Ended lately ({ended.length})</summary>
       <ul className="devices" aria-label="Leases that ended">
         {ended.map((lease) => (
-          <EndedRow key={lease.id} lease={lease} client={client} now={now} />
+          <EndedRow key={lease.id} lease={lease} client={client} />
         ))}
       </ul>
     </details>

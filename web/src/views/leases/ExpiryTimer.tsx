@@ -2,10 +2,14 @@ import type { ReactNode } from "react";
 import { FINE, useTimer } from "../../hooks/useTimer";
 import type { Lease } from "../../leases/schemas";
 import { span } from "../../parts/time";
-import { isEnding, isOver } from "./known";
+import { isEnding, isOver, roomFor } from "./known";
 
-/** Seconds before the end from which it is said that a lease will stop, whether the server has warned yet or not. */
+/** Seconds before the end from which it is said that a lease will stop; of short ones their last quarter. */
 export const SOON = 300;
+
+function isNear(lease: Lease, left: number): boolean {
+  return left <= Math.min(SOON, (lease.expiresAt - lease.createdAt) / 4);
+}
 
 /** The end of a lease that runs, in UNIX seconds of this machine's clock; null where no time runs. */
 export function endOf(lease: Lease, ahead: number): number | null {
@@ -27,7 +31,7 @@ export function ExpiryTimer({ lease, ahead }: { lease: Lease; ahead: number }): 
   }
   const date = new Date(lease.expiresAt * 1000);
   return (
-    <time role="timer" aria-live="off" dateTime={date.toISOString()} title={date.toLocaleString()} className={left <= SOON ? "soon" : undefined}>
+    <time role="timer" aria-live="off" dateTime={date.toISOString()} title={date.toLocaleString()} className={isNear(lease, left) ? "soon" : undefined}>
       {over ? "its time is over" : countdown(left)}
     </time>
   );
@@ -37,10 +41,10 @@ export function ExpiryTimer({ lease, ahead }: { lease: Lease; ahead: number }): 
 const TOLD = [SOON, 60, 0];
 
 /** Near its end: why and when it stops, and what can be done.  Readers hear it at five minutes, at one, and at the end. */
-export function EndWarning({ lease, ahead, children }: { lease: Lease; ahead: number; children?: ReactNode }): ReactNode {
+export function EndWarning({ lease, ahead }: { lease: Lease; ahead: number }): ReactNode {
   const end = endOf(lease, ahead);
   const { left, over } = useTimer(end);
-  const near = end !== null && (left <= SOON || lease.warned);
+  const near = end !== null && (isNear(lease, left) || lease.warned);
   const step = near ? TOLD.findLast((one) => left <= one) : undefined;
   const spoken = step === undefined ? "" : step === 0 ? `${lease.name} stops now.` : `${lease.name} stops in less than ${span(step)}.`;
   return (
@@ -52,9 +56,8 @@ export function EndWarning({ lease, ahead, children }: { lease: Lease; ahead: nu
         <div className="notice warn ending">
           <p>
             <strong>{over ? "It stops now: its time is over." : `It stops in ${countdown(left)}, at ${clock(lease.expiresAt)}: its time is over then.`}</strong> All that is in it
-            goes.
+            goes{roomFor(lease) > 0 ? ", unless you extend it" : ""}.
           </p>
-          {children}
         </div>
       ) : null}
     </>

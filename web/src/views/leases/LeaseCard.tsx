@@ -2,8 +2,8 @@ import { type ReactNode, useId, useState } from "react";
 import type { LeaseClient } from "../../leases/client";
 import type { Lease } from "../../leases/schemas";
 import { Pill, type Tone } from "../../parts/Pill";
-import { ago, bytes, short, span } from "../../parts/time";
-import { Actions, Extend } from "./Actions";
+import { bytes, short, span } from "../../parts/time";
+import { Actions } from "./Actions";
 import { EndWarning, ExpiryTimer } from "./ExpiryTimer";
 import { LogViewer } from "./LogViewer";
 import { isEnding, isOver } from "./known";
@@ -44,11 +44,7 @@ export function LeaseCard({ lease, client, ahead, named = false, onChanged, fail
         <Pill tone={tone}>{state}</Pill>
       </div>
       {isOver(lease) ? null : (
-        <EndWarning lease={lease} ahead={ahead}>
-          <div className="row">
-            <Extend {...shared} />
-          </div>
-        </EndWarning>
+        <EndWarning lease={lease} ahead={ahead} />
       )}
       {isPlain(lease) ? null : <p className="quiet why">{lease.why}</p>}
       <FailureNote lease={lease} />
@@ -84,23 +80,29 @@ function FailureNote({ lease: { failure } }: { lease: Lease }): ReactNode {
 
 function Facts({ lease, ahead, named }: { lease: Lease; ahead: number; named: boolean }): ReactNode {
   const { resources: used } = lease;
-  const facts: [string, ReactNode, boolean?][] = [
-    ["Time left", <ExpiryTimer key="timer" lease={lease} ahead={ahead} />, true],
+  const facts: [name: string, value: ReactNode, look?: string][] = [
+    ["Time left", <ExpiryTimer key="timer" lease={lease} ahead={ahead} />, "figure"],
     ["CPU", used ? `${used.cpuPercent < 10 ? used.cpuPercent.toFixed(1) : Math.round(used.cpuPercent)} %` : "–"],
     ["Memory", used ? `${bytes(used.memoryBytes)} of ${bytes(used.memoryLimitBytes)}` : "–"],
     ["Received, sent", used ? `${bytes(used.networkRxBytes)}, ${bytes(used.networkTxBytes)}` : "–"],
-    ["Address", <code key="host">{lease.hostname}</code>],
-    ["Reached", lease.exposure === "vpn" ? `through the tunnel of pass ${short(lease.pass ?? "?", 8)} only` : "through the gateway"],
   ];
   if (named) facts.unshift(["Of", lease.username]);
+  const way = lease.exposure === "vpn" ? `through the tunnel of pass ${short(lease.pass ?? "?", 8)} only` : "through the gateway";
+  facts.push([
+    "Address",
+    <span key="address">
+      <code>{lease.hostname}</code> <span className="quiet">{way}</span>
+    </span>,
+    "wide",
+  ]);
   if (lease.initialTokens != null) facts.push(["Initial tokens", lease.initialTokens]);
   return (
     <>
       <dl className="facts">
-        {facts.map(([name, value, figure]) => (
-          <div key={name}>
+        {facts.map(([name, value, look]) => (
+          <div key={name} className={look === "wide" ? "wide" : undefined}>
             <dt>{name}</dt>
-            <dd className={figure ? "figure" : undefined}>{value}</dd>
+            <dd className={look === "figure" ? "figure" : undefined}>{value}</dd>
           </div>
         ))}
       </dl>
@@ -121,7 +123,7 @@ function Facts({ lease, ahead, named }: { lease: Lease; ahead: number; named: bo
 }
 
 /** One that ended: what it was, and why it ended. */
-export function EndedRow({ lease, client, now }: { lease: Lease; client: LeaseClient; now: number }): ReactNode {
+export function EndedRow({ lease, client }: { lease: Lease; client: LeaseClient }): ReactNode {
   const [logs, setLogs] = useState(false);
   const [tone, state] = stateOf(lease);
   const lived = (lease.endedAt ?? lease.expiresAt) - lease.createdAt;
@@ -134,8 +136,7 @@ export function EndedRow({ lease, client, now }: { lease: Lease; client: LeaseCl
         <Pill tone={tone}>{state}</Pill>
       </div>
       <p className="quiet why">
-        {lease.endedAt ? `Ended ${ago(lease.endedAt, now)}, after ${span(lived)}. ` : ""}
-        {lease.why}
+        {lease.why} It lived for {span(lived)}.
       </p>
       {lease.failure ? <p>{lease.failure.message}</p> : null}
       <button type="button" className="small" aria-expanded={logs} onClick={() => setLogs(!logs)}>

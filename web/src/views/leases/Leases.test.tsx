@@ -142,14 +142,24 @@ describe("a lease", () => {
     const row = await card("fox");
     expect(row.textContent).toMatch(/It stops in \d+ s, at .*its time is over then\./);
     expect(within(row).getByText("fox stops in less than 1 min.")).toBeTruthy();
-    const [first] = within(row).getAllByRole("button", { name: "Extend fox" });
-    if (first) await on.user.click(first);
+    await on.user.click(within(row).getByRole("button", { name: "Extend fox" }));
     const input = within(row).getByRole("spinbutton", { name: "How many minutes more?" });
     expect(document.activeElement).toBe(input);
     await on.user.clear(input);
     await on.user.type(input, "10{Enter}");
     await waitFor(() => expect(row.textContent).not.toContain("It stops in"));
     expect(within(row).getByRole("timer").textContent).toBe("10 min");
+  });
+
+  it("is not warned of at once because it is short", async () => {
+    holding(lease("fox", { remainingSeconds: 240 }));
+    expect((await card("fox")).textContent).not.toContain("It stops in");
+  });
+
+  it("that the tunnel alone reaches has nothing to open from here", async () => {
+    holding(lease("fox", { exposure: "vpn", pass: "7" }));
+    expect((await card("fox")).textContent).toContain("through the tunnel of pass 7 only");
+    expect(within(await card("fox")).queryByRole("button", { name: /Open/ })).toBe(null);
   });
 
   it("is calm while there is time", async () => {

@@ -217,7 +217,14 @@ function Events({ events }: { events: readonly LeaseEvent[] }): ReactNode {
   return (
     <section className="card" aria-labelledby="events">
       <h2 id="events">What happens</h2>
-      {events.length === 0 ? <p className="empty">Nothing since this page was opened.</p> : null}
+      {events.length === 0 ? <p className="empty">Nothing since this page was opened.</p> : <EventLog events={events} />}
+    </section>
+  );
+}
+
+function EventLog({ events }: { events: readonly LeaseEvent[] }): ReactNode {
+  return (
+    <>
       {/* What scrolls must take the keyboard. */}
       {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
       <div className="log events" role="log" aria-live="off" aria-label="Events" tabIndex={0}>
@@ -227,6 +234,6 @@ function Events({ events }: { events: readonly LeaseEvent[] }): ReactNode {
           </p>
         ))}
       </div>
-    </section>
+    </>
   );
 }

@@ -127,8 +127,12 @@ export function ProvisionForm({ client, scenarios, me, onMade, failed }: Props):
                 max={scenario.maxMinutes}
                 step={1}
                 value={time}
-                onChange={(event) => setMinutes(event.target.value)}
-                onBlur={() => setWrong((before) => ({ ...before, minutes: wrongMinutes(time, scenario) }))}
+                onChange={(event) => {
+                  const text = event.target.value;
+                  setMinutes(text);
+                  // Told when it is asked for, taken back as soon as it is right: never in the way of a click.
+                  setWrong((before) => (before.minutes ? { ...before, minutes: wrongMinutes(text, scenario) } : before));
+                }}
               />
               {OFFERED.filter((one) => one >= scenario.minMinutes && one <= scenario.maxMinutes).map((one) => (
                 <button
@@ -162,7 +166,7 @@ export function ProvisionForm({ client, scenarios, me, onMade, failed }: Props):
         {made ? (
           <Note tone="good">
             <p>
-              <strong>{made.name} is yours</strong> for {span(made.remainingSeconds)}. You find it below.
+              <strong>{made.name} is yours</strong> for {span(Math.round(made.remainingSeconds / 60) * 60)}. You find it below.
             </p>
           </Note>
         ) : null}

@@ -61,3 +61,10 @@ export function isOver(lease: Lease): boolean {
 export function isEnding(lease: Lease): boolean {
   return lease.phase === "expiring" || lease.phase === "deleting";
 }
+
+/** Minutes that a lease can have more. */
+export function roomFor(lease: Lease, now = Date.now() / 1000): number {
+  if (lease.extendableSeconds != null) return Math.floor(lease.extendableSeconds / 60);
+  const until = lease.paused ? now + lease.remainingSeconds : lease.expiresAt;
+  return Math.max(0, Math.floor((lease.hardLimitAt - until) / 60));
+}

@@ -38,7 +38,7 @@ bridges = [
 
 api = AccessApi("access-api", AccessApiArgs(settings, network, images, chain, contracts, list(nodes.values())))
 web = Web("web", network, images)
-pool = user_pool(settings, network, images, chain, contracts, mongodb, api)
+pool = user_pool(settings, network, images, chain, contracts, mongodb, api, nodes.values())
 
 parts = watched(settings, mongodb, nodes.values(), bridges)
 gateway = Gateway("gateway", settings.gateway, parts, nodes.values(), network, images, pool)

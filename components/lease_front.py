@@ -19,6 +19,15 @@ ready: Final = "ready"
 """The key in the map of what is revoked that says: it has been filled since HAProxy started."""
 cookie: Final = "berth_lease"
 parameter: Final = "berth_session"
+withheld: Final = (
+    "http-request del-header Authorization",
+    "http-request del-header Proxy-Authorization",
+    "http-request del-header Cookie",
+    "http-request del-header X-Berth- -m beg",
+    # A lease sets no cookie for the gateway, or for leases beside it.
+    "http-response del-header Set-Cookie",
+)
+"""What of callers never reaches a lease, nor what of a lease its callers."""
 pages: Final = ("lease-missing.html", "lease-closed.html", "lease-away.html", "lease-busy.html")
 
 manager: Final = "leases"
@@ -51,8 +60,11 @@ def globals_of(front: LeaseFront | None) -> str:
 
 def resolver(front: LeaseFront | None) -> str:
     """A resolver that keeps nothing: an address may be another lease's a moment later."""
-    if front is None:
-        return ""
+    return "" if front is None else docker_resolver()
+
+
+def docker_resolver() -> str:
+    """The section ``resolvers leases``."""
     holds = "\n".join(f"    hold {what} 0s" for what in ("valid", "obsolete", "nx", "other", "refused", "timeout"))
     return (
         "resolvers leases\n    nameserver docker 127.0.0.11:53\n    resolve_retries 3\n"
@@ -106,13 +118,8 @@ def backends(front: LeaseFront | None) -> str:
         *_refusals(404, "lease-missing.html", "!{ var(txn.address) -m found }", "Not found",
                    "There is no lease of this name, or it has ended."),
         # Whose cookies and headers these are is the gateway's concern; a lease belongs to somebody else.
-        "http-request del-header Authorization",
-        "http-request del-header Proxy-Authorization",
-        "http-request del-header Cookie",
-        "http-request del-header X-Berth- -m beg",
+        *withheld,
         "http-request set-dst var(txn.address)",
-        # A lease sets no cookie for the gateway, or for leases beside it.
-        "http-response del-header Set-Cookie",
         "http-reuse always",
         "retries 1",
         "retry-on conn-failure",

@@ -21,6 +21,7 @@ _echo: Final = Template(
     environment={"LEASE": "{name}"},
     health=HealthCheck(command=("/echo", "-health")),
 )
+_domain: Final = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$"
 _default_scenarios: Final = {
     "basic": Scenario(
         title="Echo",
@@ -57,10 +58,16 @@ class LeaseSettings(Section):
     """Who may lease: anybody (`open`), who has registered (`token`), or who holds a pass (`pass`)."""
     domain: Annotated[
         str,
-        Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$", max_length=200),
+        Field(pattern=_domain, max_length=200),
         Allowed("a domain such as test.localhost, of which every name leads to the gateway"),
     ] = "test.localhost"
     """Leases are `<name>.<domain>`; not a domain of the web page, or they would share its cookies."""
+    vpn_domain: Annotated[
+        str,
+        Field(pattern=_domain, max_length=200),
+        Allowed("a domain such as vpn.example.org, of which every name leads to the nodes' tunnel address"),
+    ] = "vpn.internal"
+    """Leases that only the tunnel reaches are `<name>.<vpnDomain>`: a wildcard record of the nodes' tunnel address."""
     subnet: Subnet = IPv4Network("172.30.12.0/22")
     """Of the bridge between gateway and leases."""
     subnets: Subnet = IPv4Network("10.99.0.0/18")

@@ -8,6 +8,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Final
 
+from components.lease_front import docker_resolver, withheld
 from components.parts import problem
 
 _template: Final = Path(__file__).parent.parent / "images" / "node-gateway" / "haproxy.cfg"
@@ -35,7 +36,7 @@ def render(front: TunnelFront) -> str:
     versions = (4, 6) if front.ipv6 else (4,)
     away = problem(503, "Service unavailable", "The lease is there and does not answer: it may be starting.")
     values = {
-        "resolver": _resolver(),
+        "resolver": docker_resolver(),
         "binds": "\n".join(f'    bind "${{LISTENER{version}}}"' for version in versions),
         "host": f"^{_name}\\.{re.escape(front.domain)}$",
         "plain": _plain,
@@ -55,26 +56,13 @@ def render(front: TunnelFront) -> str:
     return _mark.sub(lambda match: values[match[1]], _template.read_text())
 
 
-def _resolver() -> str:
-    """Keeps nothing: an address may be another lease's a moment later."""
-    holds = "\n".join(f"    hold {what} 0s" for what in ("valid", "obsolete", "nx", "other", "refused", "timeout"))
-    return (
-        "resolvers leases\n    nameserver docker 127.0.0.11:53\n    resolve_retries 2\n"
-        f"    timeout resolve 1s\n    timeout retry 500ms\n{holds}\n"
-    )
-
-
 def _passing() -> list[str]:
     """What of a request reaches a lease, and of its answer the caller: as at the public gateway."""
     return [
-        "http-request del-header Authorization",
-        "http-request del-header Proxy-Authorization",
-        "http-request del-header Cookie",
-        "http-request del-header X-Berth- -m beg",
+        *withheld,
         "http-request del-header X-Forwarded- -m beg",
         "http-request del-header Forwarded",
         "http-request set-header X-Forwarded-For %[src]",
         "http-request set-header X-Forwarded-Proto http",
         "http-request set-header X-Forwarded-Host %[req.hdr(host)]",
-        "http-response del-header Set-Cookie",
     ]

@@ -39,10 +39,10 @@ __all__ = [
     "parse",
 ]
 
-_taken: Final = (
+_taken: Final = {
     "access", "bridges", "chain", "edge", "gateway", "inside", "lease-journal", "leases", "leases-guard",
     "leases-rules", "nodes", "reaper", "reaper-guard", "redis", "relay", "web",
-)  # fmt: skip
+}  # fmt: skip
 undecided: Final = 0xDEAD
 """The account that example stacks name as owner; nobody has its key."""
 
@@ -81,6 +81,7 @@ class ImageSettings(Section):
     redis: Source = "local"
     leases: Source = "local"
     lease_rules: Source = "local"
+    node_gateway: Source = "local"
     lease_shell: Source = "local"
     lease_echo: Source = "local"
 
@@ -185,9 +186,10 @@ def _refuse_overlaps(subnets: Mapping[str, IPv4Network]) -> None:
 def _refuse_taken_names(nodes: Sequence[NodeSettings]) -> None:
     """The name of a node or a bridge is its container's, and its host name inside."""
     named = [(f"access.nodes[{i}].name", node.name) for i, node in enumerate(nodes)]
-    taken = {*_taken, *(node.name for node in nodes)}
+    gateways = {f"{node.name}-gateway" for node in nodes}
+    taken = {*_taken, *(node.name for node in nodes), *gateways}
     for where, name in named:
-        if name in _taken or name.startswith("mongo-"):
+        if name in _taken | gateways or name.startswith("mongo-"):
             raise ValueError(f'{where} is "{name}", which another part has: name it otherwise')
     for i, node in enumerate(nodes):
         for j, bridge in enumerate(node.bridges):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,8 +20,10 @@ from components.lease_network import LeaseNetwork
 from components.lease_settings import own_images
 from components.mongodb import MongoDB
 from components.network import Network
+from components.node_gateway import NodeGateway, NodeGatewayArgs
 from components.redis import Redis
 from components.settings import LeaseSettings, Settings
+from components.wireguard import WireGuardNode
 from providers.lease_containers import LeaseContainers
 from providers.secret import GeneratedSecret
 
@@ -43,6 +45,7 @@ class UserPoolArgs:
     contracts: Contracts
     mongodb: MongoDB
     access: AccessApi
+    nodes: Collection[WireGuardNode]
 
 
 class UserPool(Component):
@@ -65,8 +68,9 @@ class UserPool(Component):
         self.session_key = GeneratedSecret("lease-session", "token", within).value
         self.admin_token = GeneratedSecret("lease-admin", "token", within).value
         redis = Redis("redis", args.settings.redis, args.network, images)
-        nodes = [node.name for node in args.settings.access.nodes]
-        self.bridge = LeaseNetwork("lease-network", leases, nodes, images)
+        self.bridge = LeaseNetwork("lease-network", leases, [node.name for node in args.nodes], images)
+        for node in args.nodes:
+            NodeGateway(f"{node.name}-gateway", NodeGatewayArgs(node, self.bridge, args.settings, images))
         # Whatever still runs when the stack goes: the bridge cannot be removed with something on it.
         remains = LeaseContainers("lease-containers", f"berth/{pulumi.get_stack()}", self.bridge.name, within)
         self.runtime = self.volume(
@@ -152,6 +156,7 @@ class UserPool(Component):
             "ADMIN_TOKEN_FILE": f"{files_directory}/admin-token",
             "LEASE_ACCESS": leases.access,
             "LEASE_DOMAIN": leases.domain,
+            "LEASE_VPN_DOMAIN": leases.vpn_domain,
             "LEASE_NETWORK": self.bridge.name,
             "PUBLIC_URL": gateway.url.rstrip("/"),
             "ORIGINS": ",".join(gateway.origins) or None,

@@ -26,6 +26,8 @@ from providers.secret import GeneratedSecret
 
 wireguard_port: Final = 51820
 control_port: Final = 8080
+gateway_folder: Final = "/run/gateway"
+"""Where a node and its gateway share a socket."""
 networks: Final = {31337: "local", 8453: "base", 84532: "base-sepolia", 1: "ethereum"}
 """By chain id, what a node and the access API call a chain that they know."""
 
@@ -68,6 +70,8 @@ class WireGuardNode(Component):
     control_token: pulumi.Output[str]
     node_image: pulumi.Output[str]
     """Id of the image; it has all that a client needs as well."""
+    gateway_sockets: docker.Volume | None
+    """In memory: where the node offers its gateway what that needs; none in a stack without leases."""
 
     def __init__(self, name: str, args: WireGuardNodeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("berth:access:WireGuardNode", name, opts)
@@ -81,6 +85,9 @@ class WireGuardNode(Component):
         self.control_token = GeneratedSecret(f"{node.name}-control", "token", self.child()).value
         self.node_image = args.images.make("wireguard", on_service=True)
         self.probe_url = node.probe_url or f"{args.settings.gateway.url}nodes/{node.name}/ping"
+        self.gateway_sockets = (
+            self.volume(f"{node.name}-gateway", sockets_of="0:0") if args.settings.leases.enabled else None
+        )
         key = self._account_key(node)
         self.account = key.apply(address_of)
         container = self._container(args, key)
@@ -196,12 +203,16 @@ class WireGuardNode(Component):
             ),
             "CONTROL_TOKEN_FILE": f"{files_directory}/control-token",
             "ALLOW": ",".join(network.targets(access.allow)),
+            "GATEWAY_SOCKET": f"{gateway_folder}/node.sock" if self.gateway_sockets else None,
         }
         return {name: value for name, value in given.items() if value is not None}
 
     def _container(self, args: WireGuardNodeArgs, account_key: pulumi.Output[str]) -> docker.Container:
         node = args.node
         sysctls = {"net.ipv4.ip_forward": "1", "net.ipv4.conf.all.rp_filter": "1"}
+        if args.settings.leases.enabled:
+            # Its gateway's port at the tunnel address, for an agent that has NET_ADMIN and nothing else.
+            sysctls["net.ipv4.ip_unprivileged_port_start"] = "0"
         if args.settings.access.tunnel_subnet6 is not None:
             # Docker turns IPv6 off in a network namespace without an IPv6 network.
             sysctls |= {f"net.ipv6.conf.{which}.disable_ipv6": "0" for which in ("all", "default")}
@@ -213,7 +224,10 @@ class WireGuardNode(Component):
             networks=[args.network.attach_inside(self.inside_host), args.network.attach_edge()],
             envs=self._environment(args),
             files={"control-token": self.control_token, "account-key": account_key},
-            volumes={"/var/lib/berth": self.volume(node.name)},
+            volumes={
+                "/var/lib/berth": self.volume(node.name),
+                **({gateway_folder: self.gateway_sockets} if self.gateway_sockets else {}),
+            },
             # Root, because commands of the node (wg, nft, ip) have NET_ADMIN only so.
             user="0:0",
             add_capabilities=["CAP_NET_ADMIN"],

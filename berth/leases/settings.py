@@ -10,6 +10,7 @@ JOURNAL_DIR               where deadlines are kept on disk, shared with the reap
 PORT                      where to listen (8080)
 LEASE_ACCESS              who may lease: open, token or pass (open)
 LEASE_DOMAIN              leases are <name>.<LEASE_DOMAIN> (test.localhost)
+LEASE_VPN_DOMAIN          those that only a tunnel reaches are <name>.<LEASE_VPN_DOMAIN> (vpn.internal)
 LEASE_PORT                the port inside a lease that the gateway speaks to (8080)
 LEASE_NETWORK             the bridge between gateway and leases (berth-<STACK>-leases)
 PUBLIC_URL, ORIGINS       where the gateway is reached (http://localhost:8080), which gives leases their scheme and
@@ -50,7 +51,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from berth.access.api.origins import normalize
 from berth.kit.settings import ServiceSettings
-from berth.leases.scenario import Catalogue, parse
+from berth.leases.scenario import Catalogue, Exposure, parse
 
 Access = Literal["open", "token", "pass"]
 Positive = Annotated[int, Field(ge=1, le=10**9)]
@@ -114,6 +115,7 @@ class ManagerSettings(LeaseSettings):
     redis_url: SecretStr
     lease_access: Access = "open"
     lease_domain: Annotated[str, Field(pattern=r"^[a-z0-9.-]{1,200}$")] = "test.localhost"
+    lease_vpn_domain: Annotated[str, Field(pattern=r"^[a-z0-9.-]{1,200}$")] = "vpn.internal"
     lease_port: Annotated[int, Field(ge=1, le=65535)] = 8080
     lease_network: str = ""
     public_url: Annotated[str, AfterValidator(normalize)] = "http://localhost:8080"
@@ -186,12 +188,18 @@ class ManagerSettings(LeaseSettings):
     def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
         return tuple(ip_network(part) for part in parts(self.gateway_address))
 
-    def url_of(self, name: str) -> str:
-        """Where a lease is reached through the gateway."""
-        at = urlsplit(self.public_url)
-        return f"{at.scheme}://{name}.{self.lease_domain}" + (f":{at.port}" if at.port else "")
+    def host_of(self, name: str, exposure: Exposure = "public") -> str:
+        """The name by which a lease is asked for: at the gateway, or in the tunnel."""
+        return f"{name}.{self.lease_vpn_domain if exposure == 'vpn' else self.lease_domain}"
 
-    @property
-    def public_port(self) -> int:
+    def url_of(self, name: str, exposure: Exposure = "public") -> str:
+        """Where a lease is reached through the gateway, or in the tunnel, which encrypts by itself."""
+        if exposure == "vpn":
+            return f"http://{self.host_of(name, exposure)}"
         at = urlsplit(self.public_url)
-        return at.port or (443 if at.scheme == "https" else 80)
+        return f"{at.scheme}://{self.host_of(name)}" + (f":{at.port}" if at.port else "")
+
+    def port_of(self, exposure: Exposure = "public") -> int:
+        """The port there."""
+        at = urlsplit(self.public_url)
+        return 80 if exposure == "vpn" else at.port or (443 if at.scheme == "https" else 80)

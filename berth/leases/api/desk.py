@@ -254,7 +254,10 @@ class Desk:
         until = now + min(left, self.settings.session_seconds)
         key = self.settings.session_key.get_secret_value()
         token, claims = tickets.make(key, self.settings.stack, lease.name, lease.id, now, until)
-        url = f"{self.settings.url_of(lease.name)}/?berth_session={token}"
+        url = f"{self.settings.url_of(lease.name, lease.exposure)}/"
+        if lease.exposure == "public":
+            # In the tunnel the address that asks says whose pass it is.
+            url += f"?berth_session={token}"
         return SessionMade(id=str(claims["sid"]), token=token, url=url, expires_at=views.moment(float(claims["exp"])))
 
     async def revoke(self, who: Caller, identifier: str, session: str) -> None:

@@ -27,7 +27,12 @@ def test_defaults(tmp_path: Path) -> None:
 
 def test_urls_follow_the_gateway(tmp_path: Path) -> None:
     settings = ManagerSettings.load("x", environment(tmp_path, PUBLIC_URL="https://berth.example"))
-    assert (settings.url_of("a"), settings.public_port) == ("https://a.test.localhost", 443)
+    assert (settings.url_of("a"), settings.port_of()) == ("https://a.test.localhost", 443)
+
+
+def test_what_only_a_tunnel_reaches_has_another_address(tmp_path: Path) -> None:
+    settings = ManagerSettings.load("x", environment(tmp_path, PUBLIC_URL="https://berth.example"))
+    assert (settings.url_of("a", "vpn"), settings.port_of("vpn")) == ("http://a.vpn.internal", 80)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ _support = {
     "churn_inside",
     "follow_lab",
     "harness",
+    "lease_lab",
     "mine_to_peer_inside",
     "peer_update_inside",
     "programs",

@@ -104,6 +104,10 @@ class Dock:
     async def unpause(self, container: str) -> None:
         await self._post(f"containers/{container}/unpause", f"unpause {container}")
 
+    async def wait(self, container: str) -> None:
+        """Until it ended, or was not running anyway."""
+        await self._post(f"containers/{container}/wait", f"wait for {container}")
+
     async def rename(self, container: str, name: str) -> None:
         await self._post(f"containers/{container}/rename", f"rename {container}", name=name)
 

@@ -23,7 +23,6 @@ from berth.leases.names import lease_label, role_label
 from berth.leases.scenario import Scenario, Template, main, told_folder
 from berth.leases.store.leases import ended
 
-_poll_seconds: Final = 0.1
 _outage_slack: Final = 20.0  # seconds; a daemon that stops takes its containers with it before it says so
 
 
@@ -249,22 +248,18 @@ class Advance:
         crash.point("removal.expiring")
         try:
             async with asyncio.timeout(self._place.stop_seconds):
-                asked: set[str] = set()
-                while True:
-                    found = (await self._found(lease)).values()
-                    running = {one["Id"] for one in found if one["State"] == "running"}
-                    if not running:
-                        break
-                    for one in running - asked:
-                        with suppress(Missing, Conflict):
-                            await self._dock.signal(one, "SIGTERM")
-                    asked |= running
-                    await asyncio.sleep(_poll_seconds)
+                running = [one["Id"] for one in (await self._found(lease)).values() if one["State"] == "running"]
+                await asyncio.gather(*(self._ask(one) for one in running))
         except TimeoutError:
             pass
         except LeaseError as error:
             self._log.warning("a lease ends without being asked", lease=lease.id, reason=str(error))
         return await self._engine.step_to(lease, lease.to(Phase.deleting)) is not None
+
+    async def _ask(self, container: str) -> None:
+        with suppress(Missing, Conflict):  # ended by now
+            await self._dock.signal(container, "SIGTERM")
+            await self._dock.wait(container)
 
     async def _remove(self, lease: Lease) -> bool:
         crash.point("removal.deleting")

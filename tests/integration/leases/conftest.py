@@ -9,10 +9,7 @@ import docker
 import pytest
 from docker.errors import DockerException
 
-from engine.docker.build import Build, run_build
-from tests.integration.leases.world import Servers, World, root
-
-stack = "lease-test"
+from bench.lease_lab import Servers, World, built
 
 
 @pytest.fixture(scope="session")
@@ -28,13 +25,7 @@ def daemon() -> Iterator[docker.DockerClient]:
 
 @pytest.fixture(scope="session")
 def servers(daemon: docker.DockerClient) -> Iterator[Servers]:
-    def build(name: str, args: dict[str, str] | None = None) -> str:
-        what = Build(f"berth/{name}:platform-test", ".", f"images/{name}/Dockerfile", args or {})
-        return run_build(what, root, "unix:///var/run/docker.sock", 600, lambda _: None)
-
-    build("service")
-    mongodb = build("mongodb", {"SERVICE": "berth/service:platform-test"})
-    made = Servers(daemon, mongodb, build("redis"))
+    made = Servers(daemon, built("mongodb"), built("redis"))
     try:
         yield made.start()
     finally:

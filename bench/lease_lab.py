@@ -27,7 +27,9 @@ from pymongo.errors import PyMongoError
 from redis import Redis
 from redis.exceptions import RedisError
 
-root = Path(__file__).resolve().parents[3]
+from engine.docker.build import Build, run_build
+
+root = Path(__file__).resolve().parent.parent
 image = "debian:bookworm-slim"
 test_label = {"berth.test": "leases"}
 speak = "i=0; while :; do i=$((i+1)); echo line $i; sleep 0.2; done"
@@ -57,6 +59,13 @@ def catalogue(**scenarios: dict[str, Any]) -> dict[str, Any]:
             **scenarios,
         },
     }
+
+
+def built(name: str) -> str:
+    """The id of an image of ours, built where it is not."""
+    args = {"SERVICE": built("service") and "berth/service:platform-test"} if name == "mongodb" else {}
+    what = Build(f"berth/{name}:platform-test", ".", f"images/{name}/Dockerfile", args)
+    return run_build(what, root, "unix:///var/run/docker.sock", 600, lambda _: None)
 
 
 @dataclass

@@ -9,7 +9,7 @@ import docker
 import pytest
 from docker.errors import DockerException
 
-from bench.lease_lab import Servers, World, built
+from tests.integration.leases.world import Servers, World, built
 
 
 @pytest.fixture(scope="session")

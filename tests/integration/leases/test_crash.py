@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from bench.lease_lab import Servers, World, catalogue, eventually, template
 from berth.leases.engine import crash
+from tests.integration.leases.world import Servers, World, catalogue, eventually, template
 
 pytestmark = pytest.mark.docker
 

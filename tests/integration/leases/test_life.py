@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench.lease_lab import World, eventually
+from tests.integration.leases.world import World, eventually
 
 pytestmark = pytest.mark.docker
 

@@ -15,7 +15,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from bench.lease_lab import Servers, World, catalogue, eventually, template
+from tests.integration.leases.world import Servers, World, catalogue, eventually, template
 
 pytestmark = pytest.mark.docker
 

@@ -1,6 +1,7 @@
 """What `berth tunnel` does, inside a client's container: the images of services have no command line.
 
-Bridges come as JSON on standard input; prints a JSON line for each change until it is killed.
+Bridges come as JSON on standard input, the node's address in the tunnel as the argument; prints a JSON line for each
+change until it is killed.
 """
 
 import json
@@ -22,7 +23,9 @@ def say(**members: object) -> None:
     print(json.dumps(members), flush=True)
 
 
-with Program(Path("/usr/local/bin/berth-bridge"), listen, choose(bridges, node, anywhere=True)) as program:
+with Program(
+    Path("/usr/local/bin/berth-bridge"), listen, choose(bridges, node, anywhere=True), nudge=f"{sys.argv[1]}:9"
+) as program:
     keeper = Keeper(program, lambda: bridges, node, listen, Interface("wg0"), lambda text: say(said=text))
     last = None
     while True:

@@ -113,7 +113,8 @@ def test_a_session_outlives_its_bridge_and_the_tunnel_its_node(member: Member, p
         client.put(f"{folder}/{file.name}", file.read_bytes(), 0o644)
     client.put("/tmp/keep.py", Path(__file__).with_name("keep_tunnel.py").read_bytes(), 0o644)
     client.put("/tmp/bridges.json", json.dumps(bridges).encode(), 0o644)
-    client.run("cd /app && nohup python3 /tmp/keep.py < /tmp/bridges.json > /tmp/keep.log 2>&1 &")
+    inside = deployment.node["tunnelAddress"]
+    client.run(f"cd /app && nohup python3 /tmp/keep.py {inside} < /tmp/bridges.json > /tmp/keep.log 2>&1 &")
     daemon = docker.from_env()
     containers = {name: daemon.containers.get(f"berth-{pulumi.stack}-{name}") for name in ("bridge-1", "node-1")}
 

@@ -26,7 +26,7 @@ from engine.docker.build import Build, run_build
 kills: Final = 20
 cuts: Final = 4
 _apart: Final = 5.0  # seconds between two kills
-_far_apart: Final = 12.0
+_far_apart: Final = 10.0
 _quiet: Final = 4  # times _apart, before the first
 _down: Final = 0.5  # seconds until what was killed is started again
 _server, _client = "10.99.0.1", "10.99.0.2"

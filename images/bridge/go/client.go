@@ -51,9 +51,6 @@ type client struct {
 	seldom  sometimes
 }
 
-// nudgeAfter: more than once, since the first may be lost with the connection that is still being left.
-var nudgeAfter = []time.Duration{0, 200 * time.Millisecond, time.Second}
-
 type peerKey struct {
 	socket  *udpSocket
 	address netip.AddrPort
@@ -270,25 +267,6 @@ func (p *localPeer) start(conn *net.TCPConn, to *remote, tail []byte) (*runningL
 	return made, nil
 }
 
-// nudge gives WireGuard something fresh to send on a connection that is new: its other side goes on sending to where the
-// last fresh packet came from, and what was sent before the failure is a replay to it.
-func (c *client) nudge() {
-	for _, target := range c.options.nudge {
-		for _, after := range nudgeAfter {
-			time.AfterFunc(after, func() {
-				conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(target))
-				if err == nil {
-					_, err = conn.Write([]byte{0})
-					_ = conn.Close()
-				}
-				if err != nil && c.seldom.now("nudge", 10*time.Second) {
-					c.log.Warn("nothing could be sent into the tunnel", "reason", c.redact.reason(err))
-				}
-			})
-		}
-	}
-}
-
 // follow stays with a connection, and with those that it is moved to, until one is lost. Returns the lost one.
 func (p *localPeer) follow(ctx context.Context, now *runningLink) (*runningLink, string) {
 	ticker := time.NewTicker(lookEvery)
@@ -296,6 +274,7 @@ func (p *localPeer) follow(ctx context.Context, now *runningLink) (*runningLink,
 	var acked uint64
 	var unackedSince time.Time
 	settled := false
+	var pause lull
 	for {
 		active, changed := p.client.endpoints.current()
 		if active != now.to {
@@ -333,6 +312,9 @@ func (p *localPeer) follow(ctx context.Context, now *runningLink) (*runningLink,
 			acked, unackedSince = info.Acked, time.Now()
 		case p.client.options.stall > 0 && time.Since(unackedSince) >= p.client.options.stall:
 			now.end(stalled)
+		}
+		if pause.due(p.count.toUDPBytes.Load()) {
+			p.client.nudgeOnce()
 		}
 		if p.unanswered() {
 			p.unheard.Store(0)

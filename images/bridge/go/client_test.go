@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -350,42 +349,5 @@ func TestEndpointsAreRead(t *testing.T) {
 		if found, err := parseEndpoint(text); err == nil {
 			t.Errorf("%q is %v", text, found)
 		}
-	}
-}
-
-func TestANewConnectionNudgesTheTunnel(t *testing.T) {
-	inside, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = inside.Close() })
-	nudges := make(chan int, 100)
-	go func() {
-		buffer := make([]byte, 10)
-		for {
-			n, _, err := inside.ReadFromUDP(buffer)
-			if err != nil {
-				return
-			}
-			nudges <- n
-		}
-	}()
-	target := echo(t)
-	first, second := startServerEnd(t, target, nil), startServerEnd(t, target, nil)
-	client := startClientEnd(t, at(first.address, second.address), func(options *clientOptions, _ *failoverOptions) {
-		options.nudge = []netip.AddrPort{inside.LocalAddr().(*net.UDPAddr).AddrPort()}
-	})
-	local := dialUDP(t, client.address)
-	if !crosses(local, "first") {
-		t.Fatal("it does not cross")
-	}
-	eventually(t, "nudges of the first connection", func() bool { return len(nudges) == len(nudgeAfter) })
-	if err := first.setAccepting(false, "test"); err != nil {
-		t.Fatal(err)
-	}
-	// The local peer says nothing meanwhile: that is what it is for.
-	eventually(t, "nudges of the second", func() bool { return len(nudges) == 2*len(nudgeAfter) })
-	if n := <-nudges; n != 1 {
-		t.Errorf("%d bytes", n)
 	}
 }

@@ -25,7 +25,7 @@ from components.lease_front import LeaseFront
 from components.parts import access_part, leases_part, web_part
 from tests.integration.platform.lab import _archive as archive
 
-labels = {"berth.test": "leases"}
+labels = {"berth.test": "lease-gateway"}
 domain = "test.localhost"
 key = "k" * 64
 hardened: dict[str, Any] = {
@@ -65,7 +65,7 @@ class LeaseLab:
             mem_limit="64m",
             tmpfs={"/tmp": "size=1m", "/run": "size=1m"},
             environment={
-                "CHAIN": f"BT-{self.stack}",
+                "CHAIN": f"BERTH-{self.stack}",
                 "BRIDGE": self.interface,
                 "SHARED": str(self.subnet),
                 "GATEWAYS": self.gateway_address,

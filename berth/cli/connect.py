@@ -188,7 +188,7 @@ def _node_in(file: Path, bridged: bool) -> str:
     except WrongUsage:
         private_in(file)  # a key that was kept when nobody knew whether it was registered
         return ""
-    return first.key if first.endpoint.startswith("127.0.0.1:") == bridged else ""
+    return first.key if first.bridged == bridged else ""
 
 
 def _choose_node(measured: Sequence[probe.Measured], wanted: str, bridged: bool, left: str = "") -> probe.Measured:

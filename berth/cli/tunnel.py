@@ -138,7 +138,7 @@ def _plan(config: Path | None, node: str, interface: str, listen: str) -> _Plan:
     first = PeerLines("", "")
     if file is not None:
         first = peers_in(file)[0]
-        if not listen and not first.endpoint.startswith("127."):
+        if not listen and not first.bridged:
             raise CommandError(
                 f"{file} leads straight to {first.endpoint or 'nowhere'}: write one for a bridge with "
                 "`berth connect --udp-blocked`, or with --move as well if the machine is a device already"

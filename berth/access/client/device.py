@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from berth.access.client.errors import ClientError, WrongUsage
 
+_bridged: Final = "through a TCP bridge"  # in a comment, here and in the page's files
 _keepalive: Final = 25  # seconds; what NATs keep open is 30 and more
 
 
@@ -45,11 +46,15 @@ def private_in(path: Path) -> X25519PrivateKey:
 
 @dataclass(frozen=True)
 class PeerLines:
-    """A peer in a wg-quick file; ``allowed``: its AllowedIPs, in the file's order."""
+    """A peer in a wg-quick file; ``allowed``: its AllowedIPs; ``bridged``: the file is for ``berth tunnel``.
+
+    The endpoint alone does not tell: that of a node on this machine is a loopback address as well.
+    """
 
     key: str
     endpoint: str
     allowed: tuple[str, ...] = ()
+    bridged: bool = False
 
 
 def peers_in(path: Path) -> list[PeerLines]:
@@ -58,6 +63,7 @@ def peers_in(path: Path) -> list[PeerLines]:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise WrongUsage(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not text'}") from None
+    bridged = any(line.lstrip().startswith("#") and _bridged in line for line in lines)
     found: list[dict[str, str]] = []
     inside = False
     for line in (line.partition("#")[0].strip() for line in lines):
@@ -70,7 +76,10 @@ def peers_in(path: Path) -> list[PeerLines]:
             found[-1][name.strip().lower()] = value.strip()
     peers = [
         PeerLines(
-            one["publickey"], one.get("endpoint", ""), tuple(one.get("allowedips", "").replace(" ", "").split(","))
+            one["publickey"],
+            one.get("endpoint", ""),
+            tuple(one.get("allowedips", "").replace(" ", "").split(",")),
+            bridged,
         )
         for one in found
         if "publickey" in one
@@ -96,6 +105,7 @@ class Profile:
     dns: Sequence[str] = ()
     mtu: int = 1420
     others: Sequence[str] = ()
+    bridged: bool = False
 
     @classmethod
     def of(
@@ -113,7 +123,7 @@ class Profile:
 
     def through(self, port: int, mtu: int, others: Sequence[str]) -> Profile:
         """The same through a TCP bridge, whose client end listens at ``port`` on this machine."""
-        return replace(self, endpoint=f"127.0.0.1:{port}", mtu=mtu, others=tuple(others))
+        return replace(self, endpoint=f"127.0.0.1:{port}", mtu=mtu, others=tuple(others), bridged=True)
 
     def text(self) -> str:
         """The file, private key included."""
@@ -125,6 +135,7 @@ class Profile:
             f"MTU = {self.mtu}",
             "",
             "[Peer]",
+            *([f"# {_bridged}: `berth tunnel` has to run beside this"] if self.bridged else []),
             f"PublicKey = {self.node_key}",
             f"Endpoint = {self.endpoint}",
             f"AllowedIPs = {', '.join(self.allowed_ips)}",

@@ -125,7 +125,8 @@ def test_through_a_bridge_the_file_leads_to_this_machine_and_knows_the_other_nod
     text = bridged.text()
     assert "MTU = 1414\n" in text
     assert text.endswith(
-        "[Peer]\nPublicKey = NODEKEY=\nEndpoint = 127.0.0.1:51888\nAllowedIPs = 10.77.0.1/32, fd77::1/128\n"
+        "[Peer]\n# through a TCP bridge: `berth tunnel` has to run beside this\n"
+        "PublicKey = NODEKEY=\nEndpoint = 127.0.0.1:51888\nAllowedIPs = 10.77.0.1/32, fd77::1/128\n"
         "PersistentKeepalive = 25\n"
         "\n[Peer]\nPublicKey = OTHER=\nEndpoint = 127.0.0.1:51888\n"
         "\n[Peer]\nPublicKey = THIRD=\nEndpoint = 127.0.0.1:51888\n"
@@ -135,6 +136,9 @@ def test_through_a_bridge_the_file_leads_to_this_machine_and_knows_the_other_nod
     assert [(one.key, one.endpoint) for one in peers_in(file)] == [
         (key, "127.0.0.1:51888") for key in ("NODEKEY=", "OTHER=", "THIRD=")
     ]
+    assert all(one.bridged for one in peers_in(file))
+    file.write_text(profile(endpoint="127.0.0.1:51820").text())  # a node on this machine
+    assert not peers_in(file)[0].bridged
     with pytest.raises(ClientError, match="more than one line"):
         profile().through(51888, 1414, ["x\nPostUp = touch /tmp/owned"]).text()
 

@@ -39,7 +39,7 @@ PersistentKeepalive = 25
     expect(text).toContain("\nMTU = 1414\n");
     expect(text.split("\n\n").slice(1)).toEqual([
       `[Peer]
-# node-1
+# node-1, through a TCP bridge
 PublicKey = ${first.publicKey}
 Endpoint = 127.0.0.1:51888
 AllowedIPs = 10.99.0.0/24, fd00::/64

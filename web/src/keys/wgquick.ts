@@ -26,7 +26,8 @@ export function wgQuick(pair: KeyPair, place: Place, node: VpnNode, config: Conf
     `MTU = ${bridged ? bridgedMtu(config.mtu, bridged) : config.mtu}`,
     "",
     "[Peer]",
-    `# ${node.region ? `${node.id}, ${node.region}` : node.id}`,
+    // `berth` knows a file for `berth tunnel` by these words.
+    `# ${node.region ? `${node.id}, ${node.region}` : node.id}${bridged ? ", through a TCP bridge" : ""}`,
     `PublicKey = ${node.publicKey}`,
     `Endpoint = ${bridged ? LOCAL : node.endpoint}`,
     `AllowedIPs = ${config.allowedIps.join(", ")}`,

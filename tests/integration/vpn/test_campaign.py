@@ -25,7 +25,9 @@ find_agent = (
 follows = {"AUTO_SYNC": "true", "NETWORK": "local", "BREAKER_SHARE": "100"}
 _long_life = 10.0  # seconds: an agent that never lives so long is given up by process 1 the fifth time
 per_block = 70  # registrations for which a block has the gas
-_mended_within = 15.0  # seconds: an agent that was killed starts anew, and reads the list
+# Seconds for an agent that was killed to start anew and read the list, on a machine that may do much besides; how
+# soon that is where it does not, test_heal looks at.
+_mended_within = 60.0
 
 
 def agent(node: Node) -> str:
@@ -59,7 +61,8 @@ def kill_again_and_again(make_node: Callable[..., Node], chain: Chain, times: in
         assert found in known, "the list of no block"
         deadline = time.monotonic() + _mended_within
         while node.peers() != crowd.expected():
-            assert time.monotonic() < deadline, "the peers are not those of the head"
+            late = time.monotonic() > deadline
+            assert not late, f"the peers are not those of the head: {node.container.logs(tail=20).decode()}"
             time.sleep(0.1)
         assert agent(node) != killed
         print(f"{number} kills", flush=True)

@@ -19,6 +19,7 @@ from berth.chain import dev
 from berth.chain.transactions import Sender
 from demo.client import Client, bridge_port
 from demo.deployment import Deployment
+from demo.leasing import Leased, leased
 from demo.stack import Stack
 
 Say = Callable[[str], None]
@@ -49,7 +50,10 @@ class Member:
 
 
 class Story:
-    """Alice holds a pass, moves between nodes and sells it; Bob holds one and keeps it.  All is real but the money."""
+    """Alice holds a pass, leases a container with it, moves between nodes and sells it; Bob keeps his.
+
+    All is real but the money.
+    """
 
     def __init__(self, stack: Stack, operator_key: str, say: Say) -> None:
         self._stack, self._say = stack, say
@@ -69,9 +73,14 @@ class Story:
             self._enter(alice, first, service)
             if self._deployment.bridges(first):
                 self._blocked(alice, first, service)
+            lease = self._lease(alice, bob, first, service, stack)
             if last != first:
                 self._move(alice, last, service)
+                if lease:
+                    self._still_leases(alice, lease)
             self._sell(alice)
+            if lease:
+                self._ended(alice, lease)
             self._settle({alice: "loses"})
             self._undisturbed(bob)
             self._leave(bob, service)
@@ -189,6 +198,38 @@ class Story:
         page = self._deployment.members_page
         expect(member.client.reaches(page, seconds=10) is not None, f"{member.name} does not reach {page} by {node}")
         self._say("  the page is there")
+
+    def _lease(
+        self, member: Member, other: Member, node: str, service: AccessService, stack: ExitStack
+    ) -> Leased | None:
+        """A container whose page is there for one pass, through the tunnel, and for nobody else."""
+        address = self._deployment.nodes[node]["tunnelAddress"]
+        lease = stack.enter_context(leased(service, member.name, member.wallet, member.token, address))
+        if lease is None:
+            return None
+        self._say(f"{member.name} leases a container that only the tunnel of pass {member.token} reaches: {lease.url}")
+        content = lease.await_page(member.client)
+        expect(content is not None, f"{member.name} does not reach {lease.url} through the tunnel to {node}")
+        self._say(f"  {member.name}, through the tunnel: {len(content or '')} bytes")
+        expect(
+            lease.reached_by(other.client) is None, f"{other.name} reaches the lease of {member.name}, by another pass"
+        )
+        self._say(f"  {other.name}, through a tunnel as well, by another pass: out of reach")
+        expect(not lease.is_public(), f"the gateway shows {lease.public_host} to everybody")
+        self._say(f"  everybody, at {service.url}: out of reach")
+        return lease
+
+    def _still_leases(self, member: Member, lease: Leased) -> None:
+        expect(lease.await_page(member.client) is not None, f"{member.name} does not reach {lease.url} any more")
+        self._say("  so is the lease's")
+
+    def _ended(self, member: Member, lease: Leased) -> None:
+        self._say(f"{member.name}'s lease, now that pass {member.token} is somebody else's")
+        why = lease.await_end()
+        page = lease.reached_by(member.client)
+        expect(page is None, f"{member.name} still reaches {lease.url}")
+        expect(why.startswith("Ended"), f"the lease has not ended with its pass: {why}")
+        self._say(f"  out of reach. {why}")
 
     def _sell(self, member: Member) -> None:
         buyer = dev.Wallet.fresh()

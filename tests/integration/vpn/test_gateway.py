@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Network
-from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
+from docker.errors import ImageNotFound
 from docker.models.containers import Container
 from docker.models.networks import Network
 
 from berth.access.model import AccessList
+from berth.leases.names import vpn_label
 from components.node_proxy import TunnelFront, render
 from demo.client import Client
-from engine.docker.build import Build, run_build
+from engine.docker.build import Build
+from tests.images import built
 from tests.integration.vpn.conftest import (
     Chain,
     Member,
@@ -27,13 +30,13 @@ from tests.integration.vpn.conftest import (
     _network,
     _upload,
     labels,
-    root,
     tunnel,
 )
 
 domain = "vpn.test.internal"
 socket_path = "/run/gateway/node.sock"
 here = "10.77.0.1"
+owners_map = "/run/haproxy/owners.map"
 
 # Tells what reaches it, and speaks the WebSocket handshake; afterwards it sends back what it gets.
 echo = """
@@ -150,10 +153,10 @@ def wait_healthy(container: Container, seconds: float = 20) -> None:
 def gateway_image(daemon: docker.DockerClient, image: str) -> Iterator[str]:
     """The image of the gateway, on the service's that the node's image was built on."""
     tag = "berth/node-gateway:vpn-test"
-    host = daemon.api.base_url.replace("http+docker://localhost", "unix:///var/run/docker.sock")
-    build = Build(tag, ".", "images/node-gateway/Dockerfile", {"SERVICE": "berth/service:vpn-test"})
-    yield run_build(build, Path(root), host, 600, lambda _: None)
-    daemon.images.remove(tag)
+    arguments = {"SERVICE": "berth/service:vpn-test"}
+    yield built(daemon, Build(tag, ".", "images/node-gateway/Dockerfile", arguments))
+    with suppress(ImageNotFound):
+        daemon.images.remove(tag)
 
 
 @pytest.fixture
@@ -229,6 +232,7 @@ def scene(
 def test_a_lease_is_reached_by_its_own_pass_and_in_no_other_way(scene: Scene) -> None:
     _each_pass_reaches_its_own(scene)
     _what_callers_say_of_themselves_does_not_reach_a_lease(scene)
+    _long_tokens_are_found_as_the_manager_names_them(scene)
     _there_is_no_other_way(scene)
 
 
@@ -272,6 +276,14 @@ def _what_callers_say_of_themselves_does_not_reach_a_lease(scene: Scene) -> None
     assert get(scene.clients[0], "mine", **{"X-Forwarded-For": here})["status"] == 200
 
 
+def _long_tokens_are_found_as_the_manager_names_them(scene: Scene) -> None:
+    address, token = scene.access.by_token[scene.members[0].token].address, str(2**255 + 7)
+    scene.leases.lease(vpn_label(token, "huge"))
+    for owner, status in ((token, 200), (str(2**255 + 8), 404), (str(scene.members[0].token), 404)):
+        runtime(scene.gateway, f"set map {owners_map} {address} {owner}")
+        until(lambda s=status: get(scene.clients[0], "huge")["status"] == s, 10, owner)  # type: ignore[misc]
+
+
 def _there_is_no_other_way(scene: Scene) -> None:
     alice = scene.clients[0]
     name = scene.leases.network.name
@@ -298,15 +310,19 @@ def _there_is_no_other_way(scene: Scene) -> None:
         next(each for each in node_edge if each.endswith("edge"))]["IPAddress"])["status"] == 0  # fmt: skip
 
 
-def owners(gateway: Container) -> dict[str, str]:
+def runtime(gateway: Container, command: str) -> str:
     script = (
         "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/haproxy/haproxy.sock');"
-        "s.sendall(b'show map /run/haproxy/owners.map\\n');"
-        "print(b''.join(iter(lambda: s.recv(65536), b'')).decode())"
+        f"s.sendall(b'{command}\\n'); print(b''.join(iter(lambda: s.recv(65536), b'')).decode())"
     )
     status, output = gateway.exec_run(["python", "-c", script])
     assert status == 0, output
-    rows = [line.split() for line in output.decode().splitlines() if line.strip()]
+    text: str = output.decode()
+    return text
+
+
+def owners(gateway: Container) -> dict[str, str]:
+    rows = [line.split() for line in runtime(gateway, f"show map {owners_map}").splitlines() if line.strip()]
     return {address: token for _, address, token in rows}
 
 

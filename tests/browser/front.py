@@ -114,7 +114,7 @@ def _stream(request: BaseHTTPRequestHandler, answer: http.client.HTTPResponse) -
     request.send_header("Content-Type", "text/event-stream")
     request.send_header("Connection", "close")
     request.end_headers()
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, http.client.HTTPException):
         while data := answer.read1(65536):
             request.wfile.write(data)
             request.wfile.flush()

@@ -71,6 +71,8 @@ def placed(
     yield place
     for one in made:
         one.front.close()
+        # In order first: one that is killed may leave Docker at work on a container for the pool.
+        one.world.stop()
         one.world.close()
 
 

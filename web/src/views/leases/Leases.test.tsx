@@ -44,7 +44,7 @@ describe("the view", () => {
     vi.spyOn(console, "error").mockReturnValue();
     const on = scene();
     // A lease without containers is what the schema would have stopped.
-    on.leases.hold(lease("a", { containers: undefined as never }));
+    on.leases.hold(lease("a", { containers: [null as never, null as never] }));
     open(on, "/leases");
     expect((await screen.findByRole("alert")).textContent).toContain("This view has failed.");
     expect(await submit()).toBeTruthy();

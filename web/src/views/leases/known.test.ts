@@ -25,6 +25,8 @@ describe("what is known of leases", () => {
     const used = { cpuPercent: 3, memoryBytes: 1, memoryLimitBytes: 2, networkRxBytes: 0, networkTxBytes: 0, pids: 1 };
     const first = learn(nothing, { kind: "list", leases: [lease("a", { resources: used })], asked: 0, now: 1 });
     expect(sorted(learn(first, happened(lease("a", { generation: 2 }), 2)))[0]?.resources).toEqual(used);
+    const known = sorted(learn(first, happened(lease("a", { generation: 2, containers: [] }), 2)))[0];
+    expect(known?.containers.map((one) => one.role)).toEqual(["main"]);
     const paused = learn(first, happened(lease("a", { generation: 2, status: "stopped" }), 2));
     expect(sorted(paused)[0]?.resources).toBe(null);
   });

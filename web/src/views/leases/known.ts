@@ -39,7 +39,9 @@ function put(leases: Map<string, { lease: Lease; heard: number }>, lease: Lease,
   const before = leases.get(lease.id)?.lease;
   if (before && before.generation > lease.generation) return false;
   const resources = lease.resources ?? (lease.status === "running" ? before?.resources : null);
-  leases.set(lease.id, { lease: { ...lease, resources }, heard: now });
+  // Events do not look at each container; what a list said of them stays until the next one.
+  const containers = lease.containers.length > 0 ? lease.containers : (before?.containers ?? []);
+  leases.set(lease.id, { lease: { ...lease, resources, containers }, heard: now });
   return true;
 }
 

@@ -18,7 +18,7 @@ from tests.integration.leases.world import Servers, World, catalogue, eventually
 pytestmark = pytest.mark.docker
 
 converges_within = 35.0
-quick = {"provision.network", "provision.started", "claim.renamed", "pool.started", "removal.removed"}
+quick = {"provision.started", "claim.renamed", "removal.removed"}
 
 
 def tried(points: list[str]) -> list[Any]:

@@ -256,7 +256,7 @@ def test_with_tokens_one_registers(visitor: Callable[..., Visit], placed: Callab
     page.get_by_role("textbox", name="Name").fill("alice")
     page.get_by_role("button", name="Register").click()
     expect(page.get_by_text("alice is yours.")).to_be_visible()
-    visit.shot("leases-token")
+    look(visit, "leases-token")
     token = page.locator(".notice code").inner_text()
     page.get_by_role("button", name="Go on").click()
     name = ask(page, "A talker")

@@ -75,7 +75,13 @@ class Manager:
         self.engine = Engine(
             catalogue, self.store, self.dock, clock, self.journal, names, settings.warnings, self._tell
         )
-        place = Place(settings.network, settings.lease_port, settings.lease_domain, settings.stop_seconds)
+        place = Place(
+            settings.network,
+            settings.lease_port,
+            settings.lease_domain,
+            settings.lease_vpn_domain,
+            settings.stop_seconds,
+        )
         self.logs = Logs(self.dock, self.redis, names, settings.stack, int(keep.total_seconds()), self._lease)
         self.advance = Advance(self.engine, self.dock, place, self._farewell)
         self.engine.use(self.advance)

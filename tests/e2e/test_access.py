@@ -34,7 +34,7 @@ def test_the_page_and_the_health_behind_the_gateway(pulumi: Pulumi) -> None:
         health = httpx.get(f"{url}/health", timeout=10)
         assert health.status_code == 200, health.text
         parts = {"chain", "mongodb", "nodes", "node-1", "node-2", "access", "web"}
-        parts |= {"bridges", "bridge-1", "bridge-1b", "bridge-2"}
+        parts |= {"bridges", "bridge-1", "bridge-1b", "bridge-2", "redis", "leases", "reaper"}
         assert set(health.json()["checks"]) == parts, health.text
         assert health.json()["status"] == "ok", health.text
         status = httpx.get(f"{url}/status", timeout=10)

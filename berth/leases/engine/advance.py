@@ -28,11 +28,12 @@ _outage_slack: Final = 20.0  # seconds; a daemon that stops takes its containers
 
 @dataclass(frozen=True)
 class Place:
-    """Where leases of a stack live: the bridge to the gateway, the port it speaks to, their domain, the grace."""
+    """Where leases of a stack live: the bridge to the gateways, the port they speak to, their domains, the grace."""
 
     network: str
     port: int
     domain: str
+    vpn_domain: str
     stop_seconds: float
 
 
@@ -185,7 +186,7 @@ class Advance:
             "lease": lease.id,
             "name": lease.name,
             "user": lease.user,
-            "host": f"{lease.name}.{self._place.domain}",
+            "host": f"{lease.name}.{self._place.vpn_domain if lease.exposure == 'vpn' else self._place.domain}",
             "tokens": str(lease.tokens or 0),
         }
 

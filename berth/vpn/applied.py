@@ -158,6 +158,8 @@ class Applied:
         made = plan.changes
         touched = [one for group in (made.remove, made.move, made.add, plan.hold) for one in group.items()]
         touched += left + [(entry.key, entry.address) for entry in put]
+        # Who waits for an address keeps its own, which is no pass's any more.
+        touched += [(entry.key, self.peers[entry.key]) for entry in plan.waiting if entry.key in self.peers]
         self._owners.change(owned_by(current, self.peers, touched))
         return bool(plan.changes)
 

@@ -101,6 +101,14 @@ def test_an_address_is_of_the_pass_whose_peer_has_it(
             assert bench.hear() == bench.wanted()
 
 
+def test_who_waits_for_an_address_keeps_the_tunnel_and_has_no_pass_meanwhile(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.reach(1, [entry(1, "b", 2), entry(2, "c", 1), entry(3, "d", 3), entry(4, "a", 4)], True)
+    bench.reach(2, [entry(1, "a", 1)], False)
+    assert bench.agent.peers[key("a")] == "10.77.0.5"  # a mass removal: c is held, and has the address
+    assert bench.hear() == {}
+
+
 def test_who_waits_for_approval_keeps_the_tunnel_and_has_no_pass(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.reach(1, [entry(n, f"k{n}", n) for n in range(1, 7)], True)

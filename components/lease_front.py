@@ -59,16 +59,22 @@ def globals_of(front: LeaseFront | None) -> str:
 
 
 def resolver(front: LeaseFront | None) -> str:
-    """A resolver that keeps nothing: an address may be another lease's a moment later."""
+    """A resolver that keeps an address for a moment only: it may be another lease's after that.
+
+    (Without any hold, requests for one name that come at once wait for each other.)
+    """
     return "" if front is None else docker_resolver()
 
 
 def docker_resolver() -> str:
     """The section ``resolvers leases``."""
-    holds = "\n".join(f"    hold {what} 0s" for what in ("valid", "obsolete", "nx", "other", "refused", "timeout"))
+    holds = "\n".join(
+        f"    hold {what} {'200ms' if what == 'valid' else '0s'}"
+        for what in ("valid", "obsolete", "nx", "other", "refused", "timeout")
+    )
     return (
         "resolvers leases\n    nameserver docker 127.0.0.11:53\n    resolve_retries 3\n"
-        f"    timeout resolve 1s\n    timeout retry 200ms\n{holds}\n"
+        f"    timeout resolve 100ms\n    timeout retry 200ms\n{holds}\n"
     )
 
 

@@ -151,6 +151,11 @@ class LeaseLab:
         """Waits until it answers."""
         wait(name, lambda: self.get(name, session=self.token(name)[0]).status_code == 200)
 
+    def gone(self, name: str) -> None:
+        """Fails unless there is nothing of that name any more, within a second and the time of an answer."""
+        time.sleep(0.3)
+        wait(name, lambda: self.get(name, session=self.token(name)[0]).status_code == 404, seconds=2)
+
     def close(self) -> None:
         # The bridge before the rules: these go by themselves when it is gone.
         last = [each for each in self.containers if each.attrs["HostConfig"]["NetworkMode"] == "host"]

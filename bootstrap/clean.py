@@ -18,8 +18,9 @@ def clean(context: Context, project: str) -> list[str]:
     # By label as well as by name: earlier builds lost their name to a newer one.
     removed += _images(context, f"reference={project}/*:{context.stack}")
     removed += _images(context, f"label={STACK_LABEL}={project}/{context.stack}")
-    # Another stack may use it, or somebody who has nothing to do with berth; and a mistyped name costs nothing.
-    if removed and not _in_use(context, IMAGE):
+    # Another stack may build on it, or somebody who has nothing to do with berth use it; and a mistyped name costs
+    # nothing.
+    if removed and not _in_use(context, IMAGE) and not _others(context, project):
         # The base image has this label only if it was made here.
         removed += _images(context, f"reference={IMAGE}", f"label={MADE_LABEL}=made")
     return removed + _state(context, project)
@@ -52,6 +53,12 @@ def _labelled(context: Context, label: str) -> list[str]:
 
 def _in_use(context: Context, image: str) -> bool:
     listed = context.shell.run("docker", "container", "ls", "-a", "-q", "--filter", f"ancestor={image}", limit=60)
+    return bool(listed.output.strip())
+
+
+def _others(context: Context, project: str) -> bool:
+    """Whether there are images of other stacks."""
+    listed = context.shell.run("docker", "image", "ls", "-q", "--filter", f"reference={project}/*", limit=60)
     return bool(listed.output.strip())
 
 

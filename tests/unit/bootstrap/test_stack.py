@@ -180,6 +180,13 @@ def test_clean_leaves_a_base_image_that_others_use(context: Context, shell: Fake
     assert clean(context, "berth") == ["volume v1"]
 
 
+def test_clean_leaves_a_base_image_that_another_stack_builds_on(context: Context, shell: FakeShell) -> None:
+    shell.when("image ls", f"reference={IMAGE}", answer=Outcome(0, f"{IMAGE}\n"))
+    shell.when("volume ls", "label=berth.stack=berth/dev", answer=Outcome(0, "v1\n"))
+    shell.when("image ls -q --filter reference=berth/*", answer=Outcome(0, "i9\n"))
+    assert clean(context, "berth") == ["volume v1"]
+
+
 def test_clean_leaves_other_stacks_state(context: Context, shell: FakeShell) -> None:
     state(context)
     other = context.root / ".pulumi" / "stacks" / "berth" / "dev2.json"

@@ -156,7 +156,9 @@ def test_a_daemon_that_does_not_come_up_shows_its_log(context: Context, shell: F
     assert "Devices cgroup" in raised.value.output
 
 
-@pytest.mark.parametrize("text", ["999999999", "", "rubbish", str(os.getpid())])
+@pytest.mark.parametrize(
+    "text", ["999999999", "", "rubbish", str(os.getpid())], ids=["nobody", "empty", "rubbish", "another"]
+)
 def test_a_stale_pid_file_goes(context: Context, shell: FakeShell, tmp_path: Path, text: str) -> None:
     """The process is gone, the file is broken, or another program has that number now."""
     file = tmp_path / "docker.pid"

@@ -91,6 +91,7 @@ def test_wallets_that_count_from_zero_are_understood(last: int) -> None:
         (bytes(5000), "5000 bytes"),
         (b"whatever" + bytes.fromhex("6492" * 16), "not deployed yet"),
     ],
+    ids=["of-another-text", "empty", "zeros", "ones", "short", "no-such-recovery", "long", "counterfactual"],
 )
 def test_what_is_no_signature_of_the_account(signature: bytes, says: str) -> None:
     with pytest.raises(NotSigned, match=says) as refused:

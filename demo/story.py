@@ -186,6 +186,7 @@ class Story:
         expect(dropped > 0, "no UDP was dropped, so the bridge shows nothing")
         self._say(f"  out of reach, then {len(content or '')} bytes over TCP; {dropped} datagrams were dropped")
         member.client.stop_bridge()
+        member.client.use(self._profile(member, node, service))
 
     def _move(self, member: Member, node: str, service: AccessService) -> None:
         measured = probe.measure(service.url, service.nodes())

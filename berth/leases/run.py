@@ -20,6 +20,7 @@ from berth.chain.key_registry import KeyRegistry
 from berth.chain.quorum import Quorum
 from berth.kit import logging, metrics, serve
 from berth.kit.health import Check, Health
+from berth.kit.tasks import end
 from berth.leases.api.app import build
 from berth.leases.api.callers import Callers
 from berth.leases.api.desk import Desk
@@ -128,8 +129,7 @@ class Manager:
         self.engine.stopping = True
         for task in self._tasks:
             task.remove_done_callback(self._ended)
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         await self.engine.stop()
         await self.logs.stop()
         await self.events.stop()

@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from berth.kit.logging import get_logger
+from berth.kit.tasks import end
 from berth.leases.dock import Conflict, Dock, Missing
 from berth.leases.errors import LeaseError, Refused
 from berth.leases.model import Lease, Phase, why
@@ -82,11 +83,7 @@ class Logs:
         self.redis_error: str | None = None
 
     async def stop(self) -> None:
-        for collector in list(self._collectors.values()):
-            if collector.task is not None:
-                collector.task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await collector.task
+        await end(*(one.task for one in list(self._collectors.values()) if one.task is not None))
 
     # ------------------------------------------------------------ reading
 

@@ -98,7 +98,16 @@ def run(app: FastAPI, sockets: list[socket.socket]) -> None:
     uvicorn stops by itself on these signals and raises them again when it is done, which :func:`exit_on_signals`
     turns into an orderly exit.
     """
-    config = uvicorn.Config(
+    uvicorn.Server(_config(app)).run(sockets=sockets)
+
+
+async def serve(app: FastAPI, sockets: list[socket.socket], websockets: bool = False) -> None:
+    """As :func:`run`, in a loop that does other things as well."""
+    await uvicorn.Server(_config(app, websockets)).serve(sockets=sockets)
+
+
+def _config(app: FastAPI, websockets: bool = False) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
@@ -107,26 +116,10 @@ def run(app: FastAPI, sockets: list[socket.socket]) -> None:
         proxy_headers=False,
         timeout_graceful_shutdown=grace_seconds,
         lifespan="off",
-        ws="none",
-    )
-    uvicorn.Server(config).run(sockets=sockets)
-
-
-async def serve(app: FastAPI, sockets: list[socket.socket], websockets: bool = False) -> None:
-    """As :func:`run`, in a loop that does other things as well."""
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=grace_seconds,
-        lifespan="off",
         ws="websockets-sansio" if websockets else "none",
         ws_max_size=_longest_message,
         ws_per_message_deflate=False,
     )
-    await uvicorn.Server(config).serve(sockets=sockets)
 
 
 def end_process() -> None:

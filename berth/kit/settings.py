@@ -37,6 +37,11 @@ class ServiceSettings(BaseSettings):
 
     log_level: LogLevel = "info"
 
+    @property
+    def levels(self) -> Mapping[str, LogLevel]:
+        """Levels of single components, where a service has such a setting."""
+        return {}
+
     @classmethod
     def settings_customise_sources(
         cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any

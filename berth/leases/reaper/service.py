@@ -118,8 +118,12 @@ class Reaper:
         return Health([Check("docker", docker), Check("mongodb", mongodb, required=False)])
 
 
-async def serve_reaper(settings: LeaseSettings) -> None:
+def serve_reaper(settings: LeaseSettings) -> None:
     """Run until SIGTERM or SIGINT."""
+    asyncio.run(_serve(settings))
+
+
+async def _serve(settings: LeaseSettings) -> None:
     registry = metrics.registry()
     reaper = Reaper(settings, registry, Clock())
     app = serve.make_app("berth reaper", reaper.health(), registry)

@@ -92,7 +92,7 @@ def nodes_part(names: Sequence[str], port: int) -> Part:
         key=nodes,
         title="WireGuard node",
         about="Lets holders of a pass in.",
-        check=("option httpchk", "http-check send meth GET uri /health ver HTTP/1.1 hdr Host node"),
+        check=_health("node"),
         servers=tuple(Server(name, f"{name}:{port}") for name in names),
         each=True,
     )
@@ -104,7 +104,7 @@ def bridges_part(names: Sequence[str], port: int) -> Part:
         key="bridges",
         title="TCP bridge",
         about="Carries WireGuard where UDP is blocked.",
-        check=("option httpchk", "http-check send meth GET uri /health ver HTTP/1.1 hdr Host bridge"),
+        check=_health("bridge"),
         servers=tuple(Server(name, f"{name}:{port}") for name in names),
         required=False,
         each=True,
@@ -113,41 +113,29 @@ def bridges_part(names: Sequence[str], port: int) -> Part:
 
 def access_part(port: int) -> Part:
     """The access API, behind ``/api/access/``."""
-    away = problem(503, "Service unavailable", "The access API is not up; /health says what else is down.")
     return Part(
         key=access,
         title="Access API",
         about="Signs holders in and registers their keys.",
-        check=("option httpchk", "http-check send meth GET uri /health ver HTTP/1.1 hdr Host access"),
+        check=_health("access"),
         servers=(Server(access, f"{access}:{port}"),),
         required=False,
-        lines=(
-            "timeout server 90s",  # the relay waits for a block
-            *(
-                f"http-error status {status} content-type application/problem+json string '{away}'"
-                for status in (502, 503, 504)
-            ),
-        ),
+        # The relay waits for a block.
+        lines=_patient("The access API is not up; /health says what else is down."),
     )
 
 
 def leases_part(port: int) -> Part:
     """The manager of leases, behind its API, its log sockets and its events."""
-    away = problem(503, "Service unavailable", "The manager of leases is not up; /health says what else is down.")
     return Part(
         key="leases",
         title="Leases",
         about="Makes containers for people and ends them.",
-        check=("option httpchk", "http-check send meth GET uri /health ver HTTP/1.1 hdr Host leases"),
+        check=_health("leases"),
         servers=(Server("leases", f"leases:{port}"),),
         required=False,
-        lines=(
-            "timeout server 90s",  # events are silent now and then
-            *(
-                f"http-error status {status} content-type application/problem+json string '{away}'"
-                for status in (502, 503, 504)
-            ),
-        ),
+        # Events are silent now and then.
+        lines=_patient("The manager of leases is not up; /health says what else is down."),
     )
 
 
@@ -157,7 +145,7 @@ def reaper_part(port: int) -> Part:
         key="reaper",
         title="Reaper",
         about="Ends leases that nobody else has ended.",
-        check=("option httpchk", "http-check send meth GET uri /health ver HTTP/1.1 hdr Host reaper"),
+        check=_health("reaper"),
         servers=(Server("reaper", f"reaper:{port}"),),
         required=False,
     )
@@ -187,13 +175,28 @@ def web_part(port: int) -> Part:
         key=web,
         title="Web page",
         about="Where holders connect their devices.",
-        check=("option httpchk", "http-check send meth GET uri /health ver HTTP/1.1 hdr Host web"),
+        check=_health("web"),
         servers=(Server(web, f"{web}:{port}"),),
         required=False,
         lines=tuple(
             f'http-error status {status} content-type "text/html; charset=utf-8" file /run/berth/away.html'
             for status in (502, 503, 504)
         ),
+    )
+
+
+def _health(host: str) -> tuple[str, ...]:
+    """How one of berth's services is asked; HTTP/1.1 wants a name of it."""
+    return ("option httpchk", f"http-check send meth GET uri /health ver HTTP/1.1 hdr Host {host}")
+
+
+def _patient(away: str) -> tuple[str, ...]:
+    """Lines of an API that may be silent for long; while it is away, ``away`` is a problem's detail."""
+    answer = problem(503, "Service unavailable", away)
+    errors = (502, 503, 504)
+    return (
+        "timeout server 90s",
+        *(f"http-error status {each} content-type application/problem+json string '{answer}'" for each in errors),
     )
 
 

@@ -27,12 +27,8 @@ _active_within: Final = 20.0  # seconds until a node that follows the chain has 
 
 @ending
 def connect(
-    url: Annotated[
-        str, typer.Option("--url", envvar="BERTH_URL", help="The stack's gateway; else the output `url` of the stack.")
-    ] = "",
-    stack_name: Annotated[
-        str, typer.Option("--stack", "-s", envvar="STACK", help="Stack of this checkout, where --url is not given.")
-    ] = "dev",
+    url: stack.Url = "",
+    stack_name: stack.StackName = "dev",
     key_file: account.KeyFile = None,
     token: Annotated[
         str, typer.Option("--pass", metavar="TOKEN", help="Which pass, where the wallet has several.")

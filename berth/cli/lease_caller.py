@@ -21,12 +21,8 @@ token_variable: Final = "BERTH_LEASE_TOKEN"
 
 
 def _options(
-    url: Annotated[
-        str, typer.Option("--url", envvar="BERTH_URL", help="The stack's gateway; else the output `url` of the stack.")
-    ] = "",
-    stack_name: Annotated[
-        str, typer.Option("--stack", "-s", envvar="STACK", help="Stack of this checkout, where --url is not given.")
-    ] = "dev",
+    url: stack.Url = "",
+    stack_name: stack.StackName = "dev",
     user: Annotated[
         str,
         typer.Option("--user", "-u", envvar="BERTH_LEASE_USER", help="Who you are, where the stack asks for no more."),

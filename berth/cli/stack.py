@@ -7,12 +7,20 @@ import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+import typer
 
 from berth.cli.terminal import CommandError
 
 root: Final = Path(__file__).resolve().parents[2]
 _limit: Final = 60.0  # seconds
+Url = Annotated[
+    str, typer.Option("--url", envvar="BERTH_URL", help="The stack's gateway; else the output `url` of the stack.")
+]
+StackName = Annotated[
+    str, typer.Option("--stack", "-s", envvar="STACK", help="Stack of this checkout, where --url is not given.")
+]
 
 
 def outputs(stack: str) -> Mapping[str, Any]:

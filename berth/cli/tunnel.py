@@ -42,12 +42,8 @@ def tunnel(
             "WireGuard sends. ./berth.conf if it is there.",
         ),
     ] = None,
-    url: Annotated[
-        str, typer.Option("--url", envvar="BERTH_URL", help="The stack's gateway; else the output `url` of the stack.")
-    ] = "",
-    stack_name: Annotated[
-        str, typer.Option("--stack", "-s", envvar="STACK", help="Stack of this checkout, where --url is not given.")
-    ] = "dev",
+    url: stack.Url = "",
+    stack_name: stack.StackName = "dev",
     registry: Annotated[
         str,
         typer.Option("--registry", metavar="ADDRESS", help="Ask NodeRegistry for the bridges instead; needs --rpc."),

@@ -234,8 +234,8 @@ async def _serve(settings: ManagerSettings) -> None:
     try:
         await serve.serve(app, [listener], websockets=True)
     finally:
-        starting.cancel()
-        with suppress(asyncio.CancelledError):
-            await starting
+        await end(starting)
+        if not starting.cancelled():
+            starting.result()  # what it raised is told
         await manager.stop()
         log.info("lease manager has stopped")

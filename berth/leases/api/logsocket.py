@@ -13,6 +13,7 @@ from starlette.websockets import WebSocketState
 
 from berth.kit.logging import get_logger
 from berth.kit.problem import Problem
+from berth.kit.tasks import end
 from berth.leases.api.callers import Callers
 from berth.leases.api.desk import Desk
 from berth.leases.streams.lines import Record, shown
@@ -36,11 +37,9 @@ async def serve_logs(socket: WebSocket, desk: Desk, callers: Callers, lease: str
         try:
             done, _ = await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (sending, leaving):
-                task.cancel()
-            outcomes = await asyncio.gather(sending, leaving, return_exceptions=True)
-        if sending in done and isinstance(outcomes[0], Exception):
-            raise outcomes[0]
+            await end(sending, leaving)
+        if sending in done:
+            sending.result()
         await _close(socket, _ended)
     except Problem as problem:
         body = {"type": "error", **json.loads(bytes(problem.response().body))}

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from berth.kit.logging import correlate, get_logger
+from berth.kit.tasks import end
 from berth.leases.clock import Clock
 from berth.leases.dock import Dock
 from berth.leases.engine import backoff, crash
@@ -195,8 +196,7 @@ class Engine:
         running = [task for task in self._workers.values() if not task.done()]
         if running:
             _, late = await asyncio.wait(running, timeout=4)
-            for task in late:
-                task.cancel()
+            await end(*late)
 
     async def _work(self, identifier: str) -> None:
         assert self._step is not None

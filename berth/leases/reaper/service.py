@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from berth.kit import logging, metrics, serve
 from berth.kit.health import Check, Health
+from berth.kit.tasks import end
 from berth.leases.clock import Clock
 from berth.leases.dock import Dock
 from berth.leases.errors import LeaseError, Temporary
@@ -132,6 +132,6 @@ async def _serve(settings: LeaseSettings) -> None:
     try:
         await serve.serve(app, [serve.listen(settings.port)])
     finally:
-        work.cancel()
-        with suppress(asyncio.CancelledError):
-            await work
+        await end(work)
+        if not work.cancelled():
+            work.result()  # it ended by itself, which it should not: what it raised is told

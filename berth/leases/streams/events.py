@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from berth.kit.logging import get_logger
+from berth.kit.tasks import end
 
 kept: Final = 10_000
 _queue: Final = 1_000
@@ -52,9 +52,7 @@ class Events:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await end(self._task)
 
     def publish(self, event: Fields) -> None:
         """Says what happened; ``event`` has kind, lease, username, at, message, container."""
@@ -101,9 +99,7 @@ class Events:
                 yield f"{numbered}event: {event['kind']}\ndata: {json.dumps(event)}\n\n"
                 coming = asyncio.ensure_future(anext(source))
         finally:
-            coming.cancel()
-            with suppress(asyncio.CancelledError, StopAsyncIteration):
-                await coming
+            await end(coming)
             await source.aclose()
 
     async def _replay(self, user: str | None, after: str) -> AsyncIterator[tuple[str, Fields]]:

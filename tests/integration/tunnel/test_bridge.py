@@ -179,6 +179,7 @@ def test_a_bridge_is_no_open_relay(lab: Lab) -> None:
     name = lab.run(lab.image, ["sleep", "infinity"], stop_signal="SIGKILL").name
     server = lab.server(f"{name}:9000", ALLOW_TARGETS="192.0.2.0/24:9000")
     eventually(lambda: "the target cannot be used" in server.logs(), "it says so")
+    eventually(lambda: '"listening"' in server.logs(), "it listens")
     server.await_ready(False)
     with connect(server) as client:
         client.sendall(of_mullvad)

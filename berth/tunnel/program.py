@@ -63,6 +63,7 @@ def _arguments(settings: BridgeSettings) -> Iterator[str]:
         yield flag("check-interval", settings.check_interval)
         yield flag("return-after", settings.return_after)
         yield flag("dial-timeout", settings.dial_timeout)
+        yield from (flag("nudge", target) for target in parts(settings.nudge))
 
 
 class Program:

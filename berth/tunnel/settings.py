@@ -41,6 +41,16 @@ def is_endpoint(text: str) -> bool:
     return found is not None and 1 <= int(found[2]) <= 65535
 
 
+def _is_numeric(text: str) -> bool:
+    """Whether it is ``address:port``, an IPv6 address in brackets: inside a tunnel there are no names."""
+    host, _, _ = text.rpartition(":")
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return is_endpoint(text)
+
+
 def _is_named(text: str) -> bool:
     node, equals, address = text.partition("=")
     return (
@@ -124,6 +134,7 @@ class BridgeSettings(ServiceSettings):
     check_interval: Interval = 5
     return_after: Seconds = 30
     dial_timeout: Interval = 3
+    nudge: Annotated[str, AfterValidator(_each(_is_numeric, "address:port, the address in figures"))] = ""
 
     network: Annotated[str, AfterValidator(_network)] = "base"
     chain_id: Annotated[int, Field(ge=1)] | None = None

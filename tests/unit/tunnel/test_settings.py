@@ -37,6 +37,7 @@ def load(**variables: str) -> BridgeSettings:
         ({**CLIENT, "NODE_REGISTRY": "0x" + "11" * 20, "CHAIN_ID": "5"}, "set RPC_URLS"),
         ({**CLIENT, "NODE_REGISTRY": "0x" + "11" * 20, "QUORUM": "2"}, "so many cannot agree"),
         ({**CLIENT, "RPC_URLS": "ftp://x"}, "RPC_URLS is 'ftp://x'"),
+        ({**CLIENT, "NUDGE": "node.example:9"}, "NUDGE is 'node.example:9'"),
     ],
 )
 def test_wrong_settings_are_named(variables: dict[str, str], told: str) -> None:
@@ -76,6 +77,14 @@ def test_addresses_of_endpoints_are_in_no_argument() -> None:
     arguments = command(load(**CLIENT))
     assert arguments[1] == "udp2tcp"
     assert not [one for one in arguments if "example" in one or "fd00" in one]
+
+
+def test_who_is_nudged() -> None:
+    arguments = command(load(**CLIENT, NUDGE="10.77.0.1:9, [fd00:77::1]:9"))
+    assert [one for one in arguments if one.startswith("--nudge")] == [
+        "--nudge=10.77.0.1:9",
+        "--nudge=[fd00:77::1]:9",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ SETUP = $(PYTHON) -m bootstrap --stack "$(STACK)"
 # `preview` writes the block that it read here, `up` applies that block and no other.
 PIN = $(CURDIR)/.berth/$(STACK).pin
 CHECKS = $(SETUP) checks && ruff check . && ruff format --check . && mypy && (cd web && npm run --silent lint)
-# One worker for what needs Docker to itself, one for all else: tests/conftest.py says which.
+# tests/conftest.py says which tests stay with one worker.
 PYTEST = pytest -n 2
 COMPILE = CUSTOM_COMPILE_COMMAND="make requirements" .venv/bin/pip-compile --quiet --generate-hashes --strip-extras \
 	--allow-unsafe --annotation-style=line --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(UPGRADE)

@@ -1,7 +1,6 @@
-"""Time limits by kind of test, and what may run side by side.
+"""Time limits by kind of test, and which tests stay with one of several workers (``make test``).
 
-A limit includes the fixtures, and some of those deploy a whole stack.  With several workers (``make test``), what
-shares Docker's names, networks and ports stays with one of them; of all else, each file does.
+A limit includes the fixtures, and some of those deploy a whole stack.
 """
 
 from __future__ import annotations
@@ -22,15 +21,25 @@ LIMITS = {
     "architecture": 120,
     "unit": 90,
 }  # seconds
-IN_TURN = ("browser", "e2e", "integration")
+# What takes long is begun first, so that no worker is left alone with it at the end.
+ORDER = ("e2e", "integration", "browser", "engine")
 
 
 class Scheduling(LoadScopeScheduling):
-    """Files to workers, but for the tests that run in turn: these are one piece of work, and the first."""
+    """To a worker goes a file; or the whole of a kind, or of a folder of integration tests, whose tests share one
+    deployment, or images and networks that are slow to make."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::", 1)[0]
-        return "in turn" if file.startswith(tuple(f"{HERE.name}/{kind}/" for kind in IN_TURN)) else file
+        _, kind, *rest = file.split("/")
+        if kind in ("e2e", "browser"):
+            return kind
+        return f"{kind}/{rest[0]}" if kind == "integration" else file
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # The order of collection, not of sizes.
+    config.option.loadscopereorder = False
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
@@ -39,8 +48,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        kind = kind_of(item)
+        return ORDER.index(kind) if kind in ORDER else len(ORDER)
+
+    items.sort(key=rank)
     for item in items:
-        if HERE not in item.path.parents or item.get_closest_marker("timeout"):
-            continue
-        kind = item.path.relative_to(HERE).parts[0]
-        item.add_marker(pytest.mark.timeout(LIMITS.get(kind, 120)))
+        if kind_of(item) and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(LIMITS.get(kind_of(item), 120)))
+
+
+def kind_of(item: pytest.Item) -> str:
+    """The folder of ``tests`` that a test is in; empty elsewhere."""
+    return item.path.relative_to(HERE).parts[0] if HERE in item.path.parents else ""

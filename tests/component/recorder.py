@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import runpy
 from collections.abc import Callable, Mapping, Sequence
@@ -98,6 +99,9 @@ def declare(
 ) -> Recorder:
     """Everything that ``what`` registers, in a preview of a stack that was never up."""
     recorder = recorder or Recorder()
+    # Pulumi takes the thread's event loop, and asyncio.run, in a test before this one, leaves none.
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
     pulumi.runtime.set_mocks(recorder.mocks, project="berth", stack=stack, preview=True, monitor=recorder)
     pulumi.runtime.set_all_config(dict(config or {}), list(secret_keys))
 
@@ -106,6 +110,7 @@ def declare(
         what()
 
     run()
+    loop.close()
     return recorder
 
 

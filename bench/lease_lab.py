@@ -169,6 +169,7 @@ class World:
             "REQUESTS_PER_MINUTE": "100000",
             **more,
         }
+        self.program = ["-m", "berth.leases"]
         self.log: list[dict[str, Any]] = []
         self.process: subprocess.Popen[str] | None = None
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=40)
@@ -178,7 +179,7 @@ class World:
     def start(self, wait: bool = True, **more: str) -> World:
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(root), **self.environment, **more}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "berth.leases"], cwd=root, env=environment, stdout=subprocess.PIPE,
+            [sys.executable, *self.program], cwd=root, env=environment, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         threading.Thread(target=self._read, args=(self.process,), daemon=True).start()

@@ -71,7 +71,7 @@ class LeaseSettings(Section):
     subnet: Subnet = IPv4Network("172.30.12.0/22")
     """Of the bridge between gateway and leases."""
     subnets: Subnet = IPv4Network("10.99.0.0/18")
-    """Where leases of several containers get a network of their own, a /28 each."""
+    """Where leases of several containers, and those with egress, get a network of their own, a /28 each."""
     max_containers: Annotated[int, Field(ge=1, le=1000), Allowed("a whole number from 1 to 1000")] = 100
     """Leases at once."""
     max_per_user: Annotated[int, Field(ge=1, le=1000), Allowed("a whole number from 1 to 1000")] = 10
@@ -80,7 +80,7 @@ class LeaseSettings(Section):
     min_minutes: Annotated[int, Field(ge=1, le=525_600), Allowed("minutes, a whole number from 1")] = 1
     max_minutes: Annotated[int, Field(ge=1, le=525_600), Allowed("minutes, a whole number from 1")] = 1440
     cleanup_minutes: Annotated[int, Field(ge=1, le=1440), Allowed("minutes, a whole number from 1 to 1440")] = 1
-    """How often everything is looked at besides; removal itself comes within seconds."""
+    """How often the cleanup worker sweeps up what timers and events missed; removal itself comes within seconds."""
     requests_per_minute: Annotated[int, Field(ge=60, le=1_000_000), Allowed("a whole number from 60 to 1000000")] = 6000
     """How many requests one address may send to leases in a minute."""
     scenarios: Annotated[dict[str, Scenario], Allowed("scenarios by name, see docs/leases.md")] = _default_scenarios

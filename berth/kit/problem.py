@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from berth.kit.logging import get_logger
 
@@ -42,10 +43,12 @@ def install(app: FastAPI) -> None:
         assert isinstance(problem, Problem)
         return problem.response()
 
-    async def http(_: Request, error: Exception) -> JSONResponse:
+    async def http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
         problem = Problem(error.status_code, str(error.detail))
         problem.headers.update(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            problem.headers["Allow"] = _allowed(app, request)
         return problem.response()
 
     async def invalid(_: Request, error: Exception) -> JSONResponse:
@@ -63,3 +66,10 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(Exception, unexpected)
+
+
+def _allowed(app: FastAPI, request: Request) -> str:
+    """Every method of a path; Starlette names those of the first route alone that has it."""
+    fitting = (route for route in app.routes if isinstance(route, Route))
+    found = [route.methods or () for route in fitting if route.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({method for methods in found for method in methods}))

@@ -8,11 +8,13 @@ container).  While the machine is up the second one rules; after a reboot the fi
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from berth.leases.model import Deadline
+from berth.leases.model import Deadline, Lease
 
+_jitter_seconds: Final = 1.0  # of two clocks that are read one after the other, and set a little all the time
 _boot_id: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -43,6 +45,18 @@ class Clock:
         if deadline.boot == self.boot:
             return deadline.mark - self.mark()
         return deadline.at - self.wall()
+
+    def rebased(self, lease: Lease) -> Lease:
+        """The lease with its times in unix seconds as the wall clock counts now: it may have been set since then.
+
+        What follows from a change is computed from these, and a later end must not become an early one.
+        """
+        shift = self.shown(lease.expires) - lease.expires.at
+        if lease.expires.boot != self.boot or abs(shift) < _jitter_seconds:
+            return lease
+        moved = Deadline(lease.expires.at + shift, self.boot, lease.expires.mark)
+        paused_at = None if lease.paused_at is None else lease.paused_at + shift
+        return replace(lease, expires=moved, hard=lease.hard + shift, paused_at=paused_at)
 
     def shown(self, deadline: Deadline) -> float:
         """The moment in unix seconds as the wall clock counts now."""

@@ -22,6 +22,7 @@ class LeaseMetrics:
         self.overdue = Histogram(
             "berth_lease_overdue_seconds", "From the deadline to gone.", registry=registry, buckets=_buckets
         )
+        self.swept = Counter("berth_lease_swept", "What the cleanup worker found left.", ["what"], registry=registry)
         self.live = Gauge("berth_lease_live", "Leases that take a place of the quota.", registry=registry)
         self.waiting = Gauge("berth_lease_pool", "Containers that wait.", ["scenario"], registry=registry)
         self.strangers = Gauge("berth_lease_strangers", "Containers of leases that nobody knows.", registry=registry)

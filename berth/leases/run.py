@@ -32,6 +32,7 @@ from berth.leases.engine.core import Engine
 from berth.leases.engine.passwatch import PassWatch
 from berth.leases.engine.pool import Pool
 from berth.leases.engine.reconcile import Reconciler
+from berth.leases.engine.sweep import Sweeper
 from berth.leases.engine.watch import Watch
 from berth.leases.errors import LeaseError
 from berth.leases.gateway import Gateway
@@ -42,6 +43,7 @@ from berth.leases.names import Names
 from berth.leases.settings import ManagerSettings, parts
 from berth.leases.store.journal import Journal
 from berth.leases.store.leases import Store, connect
+from berth.leases.store.seen import Seen
 from berth.leases.store.users import Users
 from berth.leases.streams.events import Events
 from berth.leases.streams.logs import Logs
@@ -90,7 +92,11 @@ class Manager:
             catalogue, self.dock, names, clock, place, settings.longest, settings.pool_hours, self._is_making
         )
         self.reconciler = Reconciler(self.engine, self.dock, self.pool, self.advance, settings.reconcile_seconds)
-        self.watch = Watch(self.engine, self.dock, self.reconciler, self.advance)
+        self.sweeper = Sweeper(
+            self.engine, self.reconciler, self.journal, settings.cleanup_interval_minutes * 60,
+            lambda what: self.counts.swept.labels(what).inc(),
+        )  # fmt: skip
+        self.watch = Watch(self.engine, self.dock, self.reconciler, Seen(settings.journal_dir))
         self.observer = Observer(self.dock, names)
         self.holders = _holders(settings)
         self.desk = Desk(
@@ -116,7 +122,7 @@ class Manager:
         self.events.start()
         work = (
             self.engine.deadlines.run(), self.watch.run(), self.reconciler.run(), self.pool.run(), self._look(),
-            self.desk.door.run(),
+            self.watch.note(), self.desk.door.run(), self.sweeper.run(),
         )  # fmt: skip
         self._tasks = [asyncio.create_task(one) for one in work]
         if self.holders is not None:

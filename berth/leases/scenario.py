@@ -117,6 +117,8 @@ class Scenario(Shape):
     def _whole(self) -> Scenario:
         if main not in self.containers:
             raise ValueError(f"containers has no {main!r}: the one that the gateway speaks to")
+        if self.pool and self.egress:
+            raise ValueError("pool: a scenario with egress cannot wait, since each lease has a network of its own")
         if self.pool:
             if len(self.containers) > 1:
                 raise ValueError("pool: only a scenario of one container can wait in a pool")
@@ -130,12 +132,12 @@ class Scenario(Shape):
 
     @property
     def joined(self) -> bool:
-        """Whether it has several containers, and so a network of its own."""
-        return len(self.containers) > 1
+        """Whether it has a network of its own: several containers do, and whoever may go out."""
+        return len(self.containers) > 1 or self.egress
 
 
 class Subnets(Shape):
-    """Where the networks of leases with several containers come from."""
+    """Where leases' own networks come from: of several containers, or with a way out."""
 
     pool: IPv4Network = IPv4Network("10.99.0.0/18")
     prefix: Annotated[int, Field(ge=16, le=29)] = 28

@@ -19,7 +19,7 @@ MAX_CONTAINERS            leases at once (100)
 MAX_PER_USER              of one user (10)
 CONTAINER_LIFETIME_HOURS  the life of a lease that names none, and the most that extensions may reach (24)
 MIN_DURATION_MINUTES, MAX_DURATION_MINUTES   what may be asked for (1, 1440)
-CLEANUP_INTERVAL_MINUTES  how often everything is looked at for what timers missed (1)
+CLEANUP_INTERVAL_MINUTES  how often the cleanup worker sweeps up what timers, events and workers missed (1)
 RECONCILE_SECONDS         how often what is wanted and what is are compared (30)
 WARN_SECONDS              when before the end a lease is told of it (300,60)
 STOP_SECONDS              between SIGTERM at the deadline and SIGKILL (1)
@@ -96,7 +96,6 @@ class LeaseSettings(ServiceSettings):
     docker_host: Annotated[str, AfterValidator(_socket)] = "unix:///run/docker-guard/docker.sock"
     journal_dir: Path = Path("/var/lib/berth")
     port: Annotated[int, Field(ge=1, le=65535)] = 8080
-    cleanup_interval_minutes: Minutes = 1
     stop_seconds: Annotated[float, Field(ge=0, le=60)] = 1.0
     parallel: Annotated[int, Field(ge=1, le=256)] = 8
     reaper_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 2
@@ -125,6 +124,7 @@ class ManagerSettings(LeaseSettings):
     container_lifetime_hours: Annotated[float, Field(gt=0, le=8760)] = 24
     min_duration_minutes: Minutes = 1
     max_duration_minutes: Minutes = 1440
+    cleanup_interval_minutes: Minutes = 1
     reconcile_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 30
     warn_seconds: Annotated[str, AfterValidator(_seconds)] = "300,60"
     keep_minutes: Minutes = 60

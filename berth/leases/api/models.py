@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from berth.leases.model import Phase
@@ -23,7 +23,15 @@ Pass = Annotated[
         description="with exposure vpn: through whose tunnel it is reached",
     ),
 ]
-Minutes = Annotated[int, Field(ge=1, le=525_600)]
+
+
+def _whole(given: object) -> object:
+    """JSON has one kind of number: 5.0 is the integer 5, to its schema too."""
+    return int(given) if isinstance(given, float) and given.is_integer() else given
+
+
+Minutes = Annotated[int, Field(ge=1, le=525_600), BeforeValidator(_whole)]
+Tokens = Annotated[int, Field(ge=0, le=10**12), BeforeValidator(_whole)]
 
 
 class _Body(BaseModel):
@@ -49,7 +57,7 @@ class ProvisionBody(_Body):
     image_type: Annotated[str, Field(min_length=1, max_length=64, examples=["shell"])]
     duration_minutes: Minutes | None = None
     username: Annotated[Username | None, Field(description="with LEASE_ACCESS=open: who asks (guest)")] = None
-    initial_tokens: Annotated[int | None, Field(ge=0, le=10**12)] = None
+    initial_tokens: Tokens | None = None
     exposure: Exposure | None = None
     pass_: Pass = None
 
@@ -59,7 +67,7 @@ class UserContainerBody(_Body):
 
     lifetime: Annotated[float | None, Field(gt=0, le=8760)] = None
     scenario_type: Annotated[str | None, Field(min_length=1, max_length=64, examples=["basic"])] = None
-    initial_tokens: Annotated[int | None, Field(ge=0, le=10**12)] = None
+    initial_tokens: Tokens | None = None
     exposure: Exposure | None = None
     pass_: Pass = None
 

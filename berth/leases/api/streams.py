@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
-from fastapi import Depends, FastAPI, Header, WebSocket
+from fastapi import Depends, FastAPI, Header, Query, WebSocket
 from fastapi.responses import StreamingResponse
 
 from berth.leases.api.callers import Callers
@@ -14,6 +14,8 @@ from berth.leases.api.models import LogPage
 from berth.leases.api.params import LeaseId, Limit, LogCursor, Role
 from berth.leases.scenario import main
 from berth.leases.store.users import Caller
+
+_event_id: Final = r"^[0-9]{1,20}-[0-9]{1,20}$"
 
 
 def stream_routes(app: FastAPI, desk: Desk, callers: Callers) -> None:
@@ -39,8 +41,8 @@ def stream_routes(app: FastAPI, desk: Desk, callers: Callers) -> None:
     )
     async def events(
         who: Caller = caller,
-        last: Annotated[str | None, Header(alias="Last-Event-ID", pattern=r"^[0-9]{1,20}-[0-9]{1,20}$")] = None,
-        after: str | None = None,
+        last: Annotated[str | None, Header(alias="Last-Event-ID", pattern=_event_id)] = None,
+        after: Annotated[str | None, Query(pattern=_event_id)] = None,
         everyone: bool = False,
     ) -> StreamingResponse:
         """What happens to the caller's leases (for admins with ``everyone``: to all), from now or from an id on."""

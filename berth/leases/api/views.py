@@ -48,6 +48,7 @@ def show(
     lease: Lease, parts: list[Part], resources: Resources | None, settings: ManagerSettings, clock: Clock
 ) -> ContainerInfo:
     """The whole view."""
+    lease = clock.rebased(lease)
     gone, most = lease.phase is Phase.gone, longest_of(lease, settings)
     room = round(max(0.0, room_for(lease, most, clock.wall())), 3)
     ends = lease.expires.at if gone else clock.shown(lease.expires)

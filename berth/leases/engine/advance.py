@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from berth.kit.logging import get_logger
 from berth.leases.dock import Conflict, Dock, Missing
@@ -22,8 +22,6 @@ from berth.leases.model import Illegal, Lease, Phase
 from berth.leases.names import lease_label, role_label
 from berth.leases.scenario import Scenario, Template, main, told_folder
 from berth.leases.store.leases import ended
-
-_outage_slack: Final = 20.0  # seconds; a daemon that stops takes its containers with it before it says so
 
 
 @dataclass(frozen=True)
@@ -47,8 +45,8 @@ class Advance:
     def __init__(self, engine: Engine, dock: Dock, place: Place, farewell: Farewell) -> None:
         self._engine, self._dock, self._place, self._farewell = engine, dock, place, farewell
         self._log = get_logger("engine")
-        self.outage_from: float | None = None
-        """Unix seconds: what stopped since then may have been stopped by Docker's own end, and starts again."""
+        self.outages: dict[str, float] = {}
+        """Lease -> unix seconds: what of it stopped since then may have stopped with Docker, and starts again."""
 
     async def __call__(self, lease: Lease) -> bool:
         """False when nothing is left to do.  LeaseError where the step failed."""
@@ -213,7 +211,7 @@ class Advance:
         for role, one in found.items():
             if one["State"] == "paused":
                 await self._unpause(one["Id"])
-            elif one["State"] == "created" or (one["State"] == "exited" and await self._was_outage(one["Id"])):
+            elif one["State"] == "created" or await self._was_outage(lease, one):
                 await self._dock.start(one["Id"])
                 self._engine.tell("restarted", lease, f"{role} was started again")
         if missing := [role for role in scenario.containers if role not in found]:
@@ -223,22 +221,28 @@ class Advance:
         await self._well(lease)
         return False
 
-    async def _was_outage(self, container: str) -> bool:
-        if self.outage_from is None:
+    async def _was_outage(self, lease: Lease, one: dict[str, Any]) -> bool:
+        since = self.outages.get(lease.id)
+        if since is None or one["State"] != "exited":
             return False
-        stopped = (await self._dock.inspect(container))["State"]["FinishedAt"]
+        stopped = (await self._dock.inspect(one["Id"]))["State"]["FinishedAt"]
         at = datetime.fromisoformat(stopped[:19] + "+00:00").timestamp()
-        return at >= self.outage_from - _outage_slack
+        return at >= since
 
     async def _hold(self, lease: Lease) -> bool:
-        for one in (await self._found(lease)).values():
-            if one["State"] == "running":
+        for role, one in (await self._found(lease)).items():
+            again = await self._was_outage(lease, one)
+            if again:
+                await self._dock.start(one["Id"])
+                self._engine.tell("restarted", lease, f"{role} was started again, to wait")
+            if again or one["State"] == "running":
                 with suppress(Conflict):  # paused by now, or just ended
                     await self._dock.pause(one["Id"])
         await self._well(lease)
         return False
 
     async def _well(self, lease: Lease) -> None:
+        self.outages.pop(lease.id, None)
         if lease.failed is not None:
             await self._engine.step_to(lease, lease.changed(failed=None))
 

@@ -81,8 +81,11 @@ class Engine:
         """(before, after) of a change that was written; its worker goes on.  Illegal, Vanished, Temporary."""
 
         def marked(before: Lease) -> Lease:
-            after = change(before)
-            if after is not before and after.expires is not before.expires and not after.expires.boot:
+            shown = self.clock.rebased(before)
+            after = change(shown)
+            if after is shown:
+                return before
+            if not after.expires.boot:
                 return replace(after, expires=self.clock.deadline(after.expires.at))
             return after
 
@@ -90,7 +93,7 @@ class Engine:
         if current is not None:
             planned = marked(current)
             # A later end is on disk before anybody counts on it.
-            if planned.expires.at > current.expires.at:
+            if self.clock.left(planned.expires) > self.clock.left(current.expires):
                 await self._note(planned, must=True)
         before, after = await self.store.update(identifier, marked)
         if after is not before:
@@ -124,7 +127,7 @@ class Engine:
         """Knows the lease from here on: its timers are set."""
         self.known[lease.id] = lease
         if lease.phase in alive:
-            self.deadlines.set(lease.id, "end", lease.expires, lambda: self._spawn(self._expire(lease.id)))
+            self.deadlines.set(lease.id, "end", lease.expires, lambda: self._spawn(self.expire(lease.id)))
             self._set_warning(lease)
         else:
             self.deadlines.cancel(lease.id)
@@ -252,7 +255,9 @@ class Engine:
 
     # ------------------------------------------------------------ time
 
-    async def _expire(self, identifier: str) -> None:
+    async def expire(self, identifier: str) -> None:
+        """Ends the lease if its time is over; tries again by itself where MongoDB is away."""
+
         def change(lease: Lease) -> Lease:
             if lease.phase in ending or lease.phase is Phase.gone or self.clock.left(lease.expires) > 0:
                 return lease
@@ -265,7 +270,7 @@ class Engine:
         except Temporary as error:
             self._log.warning("a lease's end has to wait", lease=identifier, reason=str(error))
             again = self.clock.after(0.5)
-            self.deadlines.set(identifier, "end", again, lambda: self._spawn(self._expire(identifier)))
+            self.deadlines.set(identifier, "end", again, lambda: self._spawn(self.expire(identifier)))
         else:
             if after is not before:
                 self.tell("expiring", after, why(after))

@@ -41,6 +41,10 @@ class Deadlines:
         for key in [key for key in self._current if key[0] == lease]:
             del self._current[key]
 
+    def has(self, lease: str, what: str) -> bool:
+        """Whether a timer is set."""
+        return (lease, what) in self._current
+
     def __len__(self) -> int:
         return len(self._current)
 

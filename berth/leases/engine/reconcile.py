@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from berth.kit.logging import get_logger
 from berth.leases.dock import Dock
+from berth.leases.engine import backoff
 from berth.leases.engine.advance import Advance
 from berth.leases.engine.core import Engine
 from berth.leases.engine.pool import Pool
@@ -25,6 +26,8 @@ class Reconciler:
         self._log = get_logger("reconcile")
         self._asked = asyncio.Event()
         self.strangers: list[str] = []
+        self.outage_from: float | None = None
+        """Unix seconds: Docker may have been away since then, until the next look."""
         self.last: float | None = None
         self.error: str | None = "not yet"
 
@@ -69,7 +72,7 @@ class Reconciler:
         others = [one for i, all_of in found.items() if i not in leases for one in all_of]
         await self._others(others)
         await self._networks([n for n in networks if n["Labels"].get(lease_label) not in leases])
-        self._advance.outage_from = None
+        self.outage_from = None
         self.last = engine.clock.wall()
 
     def _compare(self, lease: Lease, found: list[dict[str, Any]]) -> None:
@@ -81,10 +84,17 @@ class Reconciler:
         expected = len(scenario.containers) if scenario else 0
         states = {one["State"] for one in found}
         fits = lease.phase in _states and states <= _states[lease.phase] and len(found) == expected
-        outage = self._advance.outage_from is not None and "exited" in states
-        waits = lease.failed is not None and lease.failed.next is not None
-        if (not fits or outage or lease.failed) and not (waits and lease.failed.next > engine.clock.wall()):  # type: ignore[union-attr,operator]
+        outage = False
+        if self.outage_from is not None and "exited" in states:
+            self._advance.outages[lease.id], outage = self.outage_from, True
+        if (not fits or outage or lease.failed) and not self._waits(lease):
             engine.kick(lease.id)
+
+    def _waits(self, lease: Lease) -> bool:
+        """Whether what failed is tried again soon anyway; a time that is too far away is of a clock that was set."""
+        if lease.failed is None or lease.failed.next is None:
+            return False
+        return 0 < lease.failed.next - self._engine.clock.wall() <= backoff.longest_seconds
 
     async def _others(self, found: list[dict[str, Any]]) -> None:
         waiting, strangers = [], []

@@ -7,27 +7,34 @@ from typing import Any, Final
 
 from berth.kit.logging import get_logger
 from berth.leases.dock import Dock
-from berth.leases.engine.advance import Advance
 from berth.leases.engine.core import Engine
 from berth.leases.engine.reconcile import Reconciler
 from berth.leases.errors import LeaseError
 from berth.leases.model import Phase
 from berth.leases.names import lease_label, role_label
+from berth.leases.store.seen import Seen
 
 _settled: Final = frozenset({Phase.ready, Phase.paused})
 _retry_seconds: Final = 0.5
+_note_seconds: Final = 5.0
+# A daemon that stops takes its containers with it before it lets go of who listens.
+_before_it_was_lost: Final = 20.0
+# Where the manager went with it, all of them did at about the same time.
+_before_it_was_noted: Final = 6.0
 
 
 class Watch:
     """One stream; whatever ends it, everything is looked at again."""
 
-    def __init__(self, engine: Engine, dock: Dock, reconciler: Reconciler, advance: Advance) -> None:
-        self._engine, self._dock, self._reconciler, self._advance = engine, dock, reconciler, advance
+    def __init__(self, engine: Engine, dock: Dock, reconciler: Reconciler, seen: Seen) -> None:
+        self._engine, self._dock, self._reconciler, self._seen = engine, dock, reconciler, seen
         self._log = get_logger("watch")
         self.connected = False
 
     async def run(self) -> None:
         """For ever."""
+        if (seen := self._seen.read()) is not None:
+            self._reconciler.outage_from = seen - _before_it_was_noted
         filters = {**self._engine.names.owned(), "type": ["container"]}
         while True:
             try:
@@ -40,10 +47,20 @@ class Watch:
             except LeaseError as error:
                 if self.connected:
                     self._log.warning("Docker is out of sight", reason=str(error))
-                    self._advance.outage_from = self._engine.clock.wall()
+                    self._reconciler.outage_from = self._engine.clock.wall() - _before_it_was_lost
                 self.connected = False
                 self._reconciler.error = str(error)
             await asyncio.sleep(_retry_seconds)
+
+    async def note(self) -> None:
+        """For ever: keeps on disk when Docker was last seen."""
+        while True:
+            if self.connected:
+                try:
+                    await asyncio.to_thread(self._seen.write, self._engine.clock.wall())
+                except OSError as error:
+                    self._log.error("cannot note that Docker is there", reason=error.strerror)
+            await asyncio.sleep(_note_seconds)
 
     def _see(self, event: dict[str, Any]) -> None:
         action = str(event.get("Action", ""))

@@ -27,15 +27,15 @@ class Known:
 
 def verdict(labels: Mapping[str, str], known: Known, clock: Clock, grace: float, deleting_for: float) -> str | None:
     """Why it has to go, or None.  ``deleting_for``: seconds since the reaper first saw the lease end."""
+    if known.record is not None:
+        return _by_record(known.record, clock, grace, deleting_for)
+    if known.entry is not None and not known.answered:
+        over = clock.left(known.entry.deadline) < -grace
+        return "its time was over by the journal, and MongoDB does not answer" if over else None
+    # In unix seconds alone, so that a clock that was set counts: only where nothing else is known.
     until = labels.get(until_label, "")
     if until.isdigit() and clock.wall() > int(until) + grace:
         return "it is past the hard maximum on its label"
-    if known.answered:
-        if known.record is None:
-            return None
-        return _by_record(known.record, clock, grace, deleting_for)
-    if known.entry is not None and clock.left(known.entry.deadline) < -grace:
-        return "its time was over by the journal, and MongoDB does not answer"
     return None
 
 

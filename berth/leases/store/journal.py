@@ -73,6 +73,10 @@ class Journal:
         if self._known.pop(lease, None) is not None:
             await self._append({"lease": lease, "gone": True})
 
+    def leases(self) -> frozenset[str]:
+        """Those whose deadlines are written."""
+        return frozenset(self._known)
+
     def close(self) -> None:
         self._writer.shutdown(wait=True)
 

@@ -144,13 +144,14 @@ def test_without_redis_leases_are_as_well_as_ever(quick: World) -> None:
 
 
 @contextmanager
-def reaper(world: World, **more: str) -> Iterator[int]:
+def reaper(world: World, *program: str, **more: str) -> Iterator[int]:
     port = free_port()
     environment = {
         "PATH": os.environ["PATH"], "PYTHONPATH": str(root), **world.environment, "PORT": str(port),
         "REAPER_SECONDS": "0.5", "REAPER_GRACE_SECONDS": "2", **more,
     }  # fmt: skip
-    process = subprocess.Popen([sys.executable, "-m", "berth.leases.reaper"], cwd=root, env=environment)
+    arguments = program or ("-m", "berth.leases.reaper")
+    process = subprocess.Popen([sys.executable, *arguments], cwd=root, env=environment)
     try:
         eventually(
             "the reaper answers",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from berth.leases.clock import Clock
 from berth.leases.engine.deadlines import Deadlines
-from berth.leases.model import Deadline
-from tests.unit.leases.samples import Steady
+from berth.leases.model import Deadline, extended, paused, resumed
+from tests.unit.leases.samples import Steady, day, lease
 
 
 @pytest.mark.parametrize("step", [-7200, 3600, 86_400])
@@ -19,6 +21,30 @@ def test_a_step_of_the_wall_clock_moves_no_deadline(step: float) -> None:
     assert clock.shown(ends) == clock.wall() + 600
     clock.pass_(601)
     assert clock.left(ends) == -1
+
+
+@pytest.mark.parametrize("step", [-7200, 3600, 3 * day])
+def test_what_follows_from_times_of_another_clock_is_the_same(step: float) -> None:
+    """Extended, paused and resumed after a step: what is left is what it would have been without."""
+    clock = Steady()
+    made = lease(expires=clock.after(600))
+    clock.step(step)
+    grown = extended(clock.rebased(made), 300, day, clock.wall())
+    assert clock.left(clock.deadline(grown.expires.at)) == 900
+    held = paused(clock.rebased(made), 600, clock.wall())
+    assert clock.left(clock.deadline(held.expires.at)) == pytest.approx(2 * day)
+    held = replace(held, expires=clock.deadline(held.expires.at))
+    clock.step(step)
+    going = resumed(clock.rebased(held), clock.wall())
+    assert clock.left(clock.deadline(going.expires.at)) == 600
+    assert going.paused_seconds == pytest.approx(0)
+
+
+def test_a_clock_that_is_set_a_little_moves_nothing() -> None:
+    clock = Steady()
+    made = lease(expires=clock.after(600))
+    clock.step(0.3)
+    assert clock.rebased(made) is made
 
 
 def test_after_a_reboot_the_wall_clock_rules() -> None:

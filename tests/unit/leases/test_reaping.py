@@ -49,6 +49,15 @@ def test_verdicts(
     assert bool(verdict(labels, Known(answered, stored, noted), clock, grace, deleting_for)) is goes, what
 
 
+def test_a_clock_that_was_set_by_days_passes_no_maximum_of_what_is_known() -> None:
+    clock = Steady()
+    stored, noted = lease(expires=clock.after(600)), Entry("x", clock.after(600), now + day)
+    clock.step(3 * day)
+    assert verdict(running, Known(True, stored), clock, grace, 0) is None
+    assert verdict(running, Known(False, None, noted), clock, grace, 0) is None
+    assert verdict(running, Known(True), clock, grace, 0), "of what nobody knows, the label is all there is"
+
+
 def test_a_clock_that_was_set_makes_nobody_overdue() -> None:
     clock = Steady()
     stored = lease(expires=clock.after(600))

@@ -56,6 +56,7 @@ def catalogue(**scenarios: dict[str, Any]) -> dict[str, Any]:
             "short": {"containers": {"main": template("exit 3", restarts=0)}},
             "advanced": {"containers": {"main": template(), "side": template()}},
             "told": {"containers": {"main": template()}, "told": True},
+            "outgoing": {"containers": {"main": template()}, "egress": True},
             **scenarios,
         },
     }

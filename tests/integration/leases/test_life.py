@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from datetime import datetime
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,19 @@ def test_several_containers_live_and_die_as_one(world: World) -> None:
     assert main.exec_run("getent hosts side").exit_code == 0, "they find each other by role"
     assert world.call("DELETE", f"/api/containers/{made['id']}", params={"wait": 10}).status_code == 204
     assert not world.containers(made["id"])
+    assert not world.networks()
+
+
+def test_one_container_that_may_go_out_has_a_network_of_its_own(world: World) -> None:
+    made = world.provision("outgoing")
+    (container,), (network,) = world.containers(made["id"]), world.networks()
+    assert not network.attrs["Internal"]
+    assert sorted(container.attrs["NetworkSettings"]["Networks"]) == sorted([world.servers.network, network.name])
+    (config,) = network.attrs["IPAM"]["Config"]
+    rows = [line.split() for line in container.exec_run("cat /proc/net/route").output.decode().splitlines()[1:]]
+    (default,) = [bytes.fromhex(row[2])[::-1] for row in rows if row[1] == "00000000"]
+    assert str(IPv4Address(default)) == config["Gateway"], "what goes out goes by its own network, not by the bridge"
+    assert world.call("DELETE", f"/api/containers/{made['id']}", params={"wait": 10}).status_code == 204
     assert not world.networks()
 
 

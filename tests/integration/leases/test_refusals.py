@@ -138,3 +138,10 @@ def test_nobody_is_let_in_while_draining(tokens: World) -> None:
     assert tokens.call("POST", "/api/leases/drain", headers=tokens.admin, json={"drain": True}).json()["draining"]
     told(tokens.call("POST", "/api/provision", headers=tokens.admin, json={"imageType": "basic"}), 503, "draining")
     tokens.call("POST", "/api/leases/drain", headers=tokens.admin, json={"drain": False})
+
+
+def test_events_go_on_from_what_is_an_id(tokens: World) -> None:
+    headers = register(tokens, "listener")
+    told(tokens.call("GET", "/api/events", params={"after": "yesterday"}, headers=headers), 422, "malformed")
+    told(tokens.call("GET", "/api/events", headers={**headers, "Last-Event-ID": "0"}), 422, "malformed")
+    told(tokens.call("GET", "/api/events"), 401, "signed-out")

@@ -16,10 +16,17 @@ from tests.integration.leases.world import Servers, World, catalogue, root
 pytestmark = pytest.mark.docker
 
 seed = "7"
-# An idempotency key that was used for something else, and a lease through a tunnel of no pass, have the right shape.
 config = """
 [checks]
+# An idempotency key that was used for something else, and a lease through a tunnel of no pass, have the right shape.
 positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "422", "429"]
+# Leases that were ended can be looked at for a while.
+use_after_free.enabled = false
+
+[[operations]]
+# A user who was just registered is not who asks.
+include-path = "/api/users/{username}/container"
+checks.ensure_resource_availability.enabled = false
 """
 
 
@@ -115,10 +122,10 @@ def test_requests_for_what_is_anothers(tokens: World, bystander: dict[str, str],
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("who", ["a user", "an operator"])
 def test_many_requests(tokens: World, bystander: dict[str, str], tmp_path: Path, who: str) -> None:
-    options = no_streams("--phases", "examples,coverage,fuzzing,stateful", "--max-examples", "60")
+    options = no_streams("--phases", "examples,coverage,fuzzing,stateful", "--max-examples", "25")
     if who == "a user":
         probe(tokens, tmp_path, bystander, *options, token=register(tokens, "many"))
     else:

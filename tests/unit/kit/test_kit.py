@@ -153,6 +153,14 @@ def test_every_error_is_a_problem_document(path: str, status: int, detail: str) 
     assert "secret detail" not in answer.text
 
 
+def test_a_refused_method_names_all_that_the_path_has() -> None:
+    app = make_app("test", Health([]), CollectorRegistry())
+    app.get("/things/{thing}")(lambda thing: thing)
+    app.delete("/things/{thing}")(lambda thing: thing)
+    refused = TestClient(app).post("/things/1")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "DELETE, GET")
+
+
 def test_a_problem_shows_its_further_members() -> None:
     assert _app().get("/problem").json() == {
         "type": "about:blank",

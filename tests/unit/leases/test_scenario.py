@@ -31,6 +31,7 @@ one = {"image": "debian"}
         ({"scenarios": {"a": {"containers": {"main": {**one, "tmpfs": {"/a/../..": 1}}}}}}, "absolute path"),
         ({"scenarios": {"a": {"containers": {"main": {**one, "environment": {"A=B": "x"}}}}}}, "variable"),
         ({"scenarios": {"a": {"containers": {"main": one, "b": one}, "pool": 1}}}, "one container"),
+        ({"scenarios": {"a": {"containers": {"main": one}, "egress": True, "pool": 1}}}, "egress cannot wait"),
         ({"scenarios": {"a": {"containers": {"main": {**one, "environment": {"U": "{user}"}}}, "pool": 1}}}, "told"),
         ({"scenarios": {"a": {"containers": {"main": one}}}, "defaultScenario": "b"}, "'b'"),
         ({"scenarios": {"a": {"containers": {"main": one}}}, "subnets": {"pool": "10.0.0.0/28", "prefix": 24}}, "24"),

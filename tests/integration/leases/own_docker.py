@@ -52,7 +52,9 @@ class OwnDocker:
         assert self.process is not None
         self.process.send_signal(how)
         self.process.wait(40)
-        (self.folder / "pid").unlink(missing_ok=True)
+        # Its containerd ends with it.  Where nobody collects the dead, their numbers still look alive.
+        for left in ("pid", "exec/containerd/containerd.pid"):
+            (self.folder / left).unlink(missing_ok=True)
 
     def take_image(self, daemon: docker.DockerClient) -> None:
         self.client.images.load(b"".join(daemon.images.get(image).save(named=True)))
@@ -63,14 +65,16 @@ class OwnDocker:
         self.client.networks.create(name, ipam=IPAMConfig(pool_configs=[pool]), options=options)
 
     def close(self) -> None:
-        if self.process is not None:
-            if self.process.poll() is not None:
-                self.start()  # what a killed one left running ends with this one
-            for container in self.client.containers.list(all=True):
-                container.remove(force=True, v=True)
-            self.stop()
-        self.client.close()
-        subprocess.run(["ip", "netns", "del", self.namespace], check=True)
+        try:
+            if self.process is not None:
+                if self.process.poll() is not None:
+                    self.start()  # what a killed one left running ends with this one
+                for container in self.client.containers.list(all=True):
+                    container.remove(force=True, v=True)
+                self.stop()
+        finally:
+            self.client.close()
+            subprocess.run(["ip", "netns", "del", self.namespace], check=True)
 
     def _answers(self) -> bool:
         assert self.process is not None

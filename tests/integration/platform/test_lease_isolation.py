@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -27,9 +29,10 @@ def lab(
     yield from lease_labs(daemon, images, tmp_path_factory.mktemp("gateway"), open=True)
 
 
-def manager_made(lab: LeaseLab, name: str, network: str, image: str = "lease-shell") -> Container:
+def manager_made(lab: LeaseLab, name: str, network: str, **changes: Any) -> Container:
     """A container of a lease from the manager's own body, of the scenario that the stacks have."""
-    template = LeaseSettings().scenarios["alpine"].containers["main"].model_copy(update={"image": lab.images(image)})
+    changes = {"image": lab.images("lease-shell"), **changes}
+    template = LeaseSettings().scenarios["alpine"].containers["main"].model_copy(update=changes)
     labelled = {**spec.labels("berth/test", "l-1", "main", time.time() + 600, "ann"), **labels}
     values = {"lease": "l-1", "name": name, "user": "ann", "host": f"{name}.test.localhost", "tokens": "0"}
     body = spec.body(template, labelled, network, (), told=False, port=8080, values=values)
@@ -192,7 +195,24 @@ def test_a_fork_bomb_and_a_memory_hog_stay_in_their_lease(lab: LeaseLab, neighbo
     assert lab.get("neighbour").status_code == 200
 
 
-def test_networks_of_leases_reach_neither_each_other_nor_this_host(lab: LeaseLab, on_host: int) -> None:
+def test_a_flood_of_output_stays_within_its_log(lab: LeaseLab) -> None:
+    flood = "head -c 40000000 /dev/zero | tr '\\0' x && : > /tmp/written && sleep 600"
+    made = manager_made(lab, "flood", str(lab.network.name), entrypoint=["sh", "-c"], command=[flood])
+    wait("all of it is written", lambda: sh(made, "test -e /tmp/written")[0] == 0, seconds=30)
+    made.reload()
+    log = Path(made.attrs["LogPath"])
+    if not os.access(log.parent, os.R_OK):
+        pytest.skip("Docker's own files can be seen by root alone")
+    config = made.attrs["HostConfig"]["LogConfig"]["Config"]
+    most = int(config["max-size"].removesuffix("k")) * 1024 * int(config["max-file"])
+    used = sum(path.stat().st_size for path in log.parent.glob("*.log*"))
+    assert most / 4 < used < most * 1.1, "it wrote five times as much"
+    lab.remove(made)
+
+
+def test_networks_of_leases_reach_neither_each_other_nor_the_stack_nor_this_host(
+    lab: LeaseLab, on_host: int, plain: tuple[Container, str]
+) -> None:
     base = lab.pool.rpartition(".0/")[0]
     networks = []
     try:
@@ -210,6 +230,7 @@ def test_networks_of_leases_reach_neither_each_other_nor_this_host(lab: LeaseLab
             other.reload()
             there = next(iter(other.attrs["NetworkSettings"]["Networks"].values()))["IPAddress"]
             assert not reaches(container, there, 8080)
+            assert not reaches(container, plain[1], 8080)
             assert not reaches(container, f"{base}.{16 * own + 1}", on_host)
             for address in (*host_addresses(lab), "169.254.169.254"):
                 assert not reaches(container, address, on_host), address

@@ -256,8 +256,12 @@ class Store:
 
 
 def ended(lease: Lease, now: float) -> Lease:
-    """The lease gone, with everything given back that others may have now."""
-    return lease.to(Phase.gone, ended_at=now, slot=None, user_slot=None, subnet=None, sole=None)
+    """The lease gone, with everything given back that others may have now.
+
+    What failed on the way is over with it; why it could not be made stays, for its holder and the operator to see.
+    """
+    failed = lease.failed if lease.ended_by == "failed" else None
+    return lease.to(Phase.gone, ended_at=now, slot=None, user_slot=None, subnet=None, sole=None, failed=failed)
 
 
 def _free(count: int, used: set[int | None]) -> int | None:

@@ -110,6 +110,33 @@ def test_docker_is_out_of_sight(quick: World, tmp_path: Path) -> None:
     cut.server_close()
 
 
+@pytest.mark.slow
+def test_what_fails_for_long_is_a_dead_letter_until_it_is_done(quick: World, tmp_path: Path) -> None:
+    cut = Cut(tmp_path / "docker.sock")
+    quick.start(DOCKER_HOST=f"unix://{tmp_path / 'docker.sock'}")
+    ended = quick.provision("basic")
+
+    def dead() -> list[str]:
+        shown = quick.call("GET", "/api/leases/dead-letters", headers=quick.admin).json()
+        return [one["id"] for one in shown["containers"]]
+
+    with cut.away():
+        quick.call("DELETE", f"/api/containers/{ended['id']}")
+        eventually("it is a dead letter", lambda: dead() == [ended["id"]], 60)
+        shown = quick.get(ended["id"])
+        assert shown["failure"]["dead"]
+        assert shown["failure"]["nextAt"], "removals are tried for ever"
+        assert quick.call("GET", "/api/leases/overview", headers=quick.admin).json()["deadLetters"] == 1
+        eventually("it is counted", lambda: "berth_lease_dead_letters 1.0" in quick.http.get("/metrics").text, 5)
+    assert quick.call("POST", f"/api/leases/{ended['id']}/retry", headers=quick.admin).status_code == 200
+    eventually("an operator's retry does it at once", lambda: bool(quick.get(ended["id"])["phase"] == "gone"), 3)
+    assert not dead()
+    refused = quick.call("POST", f"/api/leases/{ended['id']}/retry", headers=quick.admin)
+    assert (refused.status_code, refused.json()["reason"]) == (409, "ending")
+    cut.shutdown()
+    cut.server_close()
+
+
 def test_mongodb_and_redis_are_away(quick: World) -> None:
     quick.start()
     kept, over = quick.provision("basic"), quick.provision("basic")

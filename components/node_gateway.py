@@ -15,15 +15,18 @@ from components.node_proxy import TunnelFront, render
 from components.settings import Settings
 from components.wireguard import WireGuardNode, gateway_folder
 
+doors_folder: Final = "/run/doors"
+"""Where the gateways of all nodes listen for the manager, and nothing else is."""
 _health_port: Final = 8080
 
 
 @dataclass(frozen=True)
 class NodeGatewayArgs:
-    """The node that it answers for, and the bridge with the leases."""
+    """The node that it answers for, the bridge with the leases, and where the manager finds sockets of gateways."""
 
     node: WireGuardNode
     bridge: LeaseNetwork
+    doors: docker.Volume
     settings: Settings
     images: Images
 
@@ -51,6 +54,8 @@ class NodeGateway(Component):
             limits=Limits(memory=160),
             networks=[args.bridge.attach(args.bridge.node_addresses[node.name])],
             files={"haproxy.cfg": render(front)},
+            envs={"CLOSE_SOCKET": f"{doors_folder}/{node.name}.sock"},
+            volumes={doors_folder: args.doors},
             reads={gateway_folder: node.gateway_sockets},
             tmpfs={
                 "/run/haproxy": "rw,noexec,nosuid,nodev,size=32m,mode=700,uid=1001,gid=1001",

@@ -14,8 +14,6 @@ from components.parts import problem
 _template: Final = Path(__file__).parent.parent / "images" / "node-gateway" / "haproxy.cfg"
 _mark: Final = re.compile(r"<<(\w+)>>")
 _name: Final = "[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?"
-_longest_token: Final = 12
-"""Digits; a longer token is hashed in a container's name, as :mod:`berth.leases.names` does."""
 _plain: Final = "hdr Cache-Control no-store content-type application/problem+json"
 
 
@@ -43,7 +41,6 @@ def render(front: TunnelFront) -> str:
         "stranger": problem(403, "Forbidden", "No pass of the list of this node has this tunnel address."),
         "nameless": problem(404, "Not found", f"Leases have names such as name.{front.domain} here."),
         "missing": problem(404, "Not found", "Your pass has no lease of this name, or it has ended."),
-        "longest": str(_longest_token),
         "prefix": f"berth-{front.stack}-vpn-",
         "subnet": str(front.subnet),
         "passing": "\n".join(f"    {line}" for line in _passing()),

@@ -98,6 +98,19 @@ def nodes_part(names: Sequence[str], port: int) -> Part:
     )
 
 
+def gateways_part(names: Sequence[str], port: int) -> Part:
+    """The nodes' gateways, each as its node finds it: nobody else has a way to one."""
+    return Part(
+        key="gateways",
+        title="Node gateway",
+        about="Lets a pass's device reach what it leased.",
+        check=_health("node", "/health/gateway"),
+        servers=tuple(Server(f"{name}-gateway", f"{name}:{port}") for name in names),
+        required=False,
+        each=True,
+    )
+
+
 def bridges_part(names: Sequence[str], port: int) -> Part:
     """The TCP bridges, each by its own /health, which asks its node as well."""
     return Part(
@@ -185,9 +198,9 @@ def web_part(port: int) -> Part:
     )
 
 
-def _health(host: str) -> tuple[str, ...]:
+def _health(host: str, path: str = "/health") -> tuple[str, ...]:
     """How one of berth's services is asked; HTTP/1.1 wants a name of it."""
-    return ("option httpchk", f"http-check send meth GET uri /health ver HTTP/1.1 hdr Host {host}")
+    return ("option httpchk", f"http-check send meth GET uri {path} ver HTTP/1.1 hdr Host {host}")
 
 
 def _patient(away: str) -> tuple[str, ...]:

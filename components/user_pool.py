@@ -20,7 +20,7 @@ from components.lease_network import LeaseNetwork
 from components.lease_settings import own_images
 from components.mongodb import MongoDB
 from components.network import Network
-from components.node_gateway import NodeGateway, NodeGatewayArgs
+from components.node_gateway import NodeGateway, NodeGatewayArgs, doors_folder
 from components.redis import Redis
 from components.settings import LeaseSettings, Settings
 from components.wireguard import WireGuardNode
@@ -69,8 +69,9 @@ class UserPool(Component):
         self.admin_token = GeneratedSecret("lease-admin", "token", within).value
         redis = Redis("redis", args.settings.redis, args.network, images)
         self.bridge = LeaseNetwork("lease-network", leases, [node.name for node in args.nodes], images)
+        doors = self.volume("gateway-doors", sockets_of=service_user)
         for node in args.nodes:
-            NodeGateway(f"{node.name}-gateway", NodeGatewayArgs(node, self.bridge, args.settings, images))
+            NodeGateway(f"{node.name}-gateway", NodeGatewayArgs(node, self.bridge, doors, args.settings, images))
         # Whatever still runs when the stack goes: the bridge cannot be removed with something on it.
         remains = LeaseContainers("lease-containers", f"berth/{pulumi.get_stack()}", self.bridge.name, within)
         self.runtime = self.volume(
@@ -104,6 +105,7 @@ class UserPool(Component):
                 ),
             },
             volumes={"/var/lib/berth": journal, folder: guard.volume_of_socket, runtime_folder: self.runtime},
+            reads={doors_folder: doors},
             healthcheck=_healthy(),
             wait=True,
             wait_timeout=90,
@@ -162,6 +164,7 @@ class UserPool(Component):
             "ORIGINS": ",".join(gateway.origins) or None,
             "GATEWAY_ADDRESS": args.network.gateway_address,
             "GATEWAY_SOCKET": f"{runtime_folder}/haproxy.sock",
+            "NODE_GATEWAYS": doors_folder,
             "MAX_CONTAINERS": str(leases.max_containers),
             "MAX_PER_USER": str(leases.max_per_user),
             "CONTAINER_LIFETIME_HOURS": str(leases.lifetime_hours),

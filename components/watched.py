@@ -14,6 +14,7 @@ from components.parts import (
     access_part,
     bridges_part,
     chain_part,
+    gateways_part,
     leases_part,
     mongodb_part,
     nodes_part,
@@ -36,6 +37,8 @@ def watched(
     parts = [chain_part(chain.node_rpc_url, chain.chain_id), mongodb_part(mongodb.hosts, mongodb_port)]
     if nodes:
         parts.append(nodes_part([node.name for node in nodes], control_port))
+    if nodes and settings.leases.enabled:
+        parts.append(gateways_part([node.name for node in nodes], control_port))
     if bridges:
         parts.append(bridges_part([bridge.name for bridge in bridges], bridge_port))
     parts.append(access_part(api_port))

@@ -52,6 +52,14 @@ class Health:
         status = "ok" if well else "degraded" if working else "failing"
         return (200 if working else 503), {"status": status, "live": live, "ready": ready, "checks": shown}
 
+    def one(self, name: str) -> tuple[int, dict[str, Any]] | None:
+        """HTTP status (503 where it fails, required or not) and report of one check; None where there is none such."""
+        for check in self._checks:
+            if check.name == name:
+                shown = Health([check]).report()[1]["checks"][name]
+                return (200 if shown["ok"] else 503), shown
+        return None
+
     def failing(self) -> dict[str, str]:
         """Name -> what is wrong, of each check that fails now."""
         checks = self.report()[1]["checks"]

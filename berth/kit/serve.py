@@ -24,7 +24,7 @@ from berth.kit.logging import correlate, get_logger
 grace_seconds: Final = 5
 _longest_message: Final = 64 * 1024  # bytes, of a WebSocket's caller
 _methods: Final = frozenset(HTTPMethod)
-_quiet: Final = frozenset({"/health", "/metrics"})  # polled: logged only when they fail
+_quiet: Final = frozenset({"/health", "/health/{name}", "/metrics"})  # polled: logged only when they fail
 
 
 Next = Callable[[Request], Awaitable[Response]]
@@ -70,6 +70,13 @@ def make_app(title: str, health: Health, registry: CollectorRegistry, guard: Gua
     async def answer_health() -> JSONResponse:
         status, report = await run_in_threadpool(health.report)
         return JSONResponse(report, status)
+
+    @app.get("/health/{name}", include_in_schema=False)
+    async def answer_check(name: str) -> JSONResponse:
+        found = await run_in_threadpool(health.one, name)
+        if found is None:
+            raise problem.Problem(404, "there is no such check; /health names them")
+        return JSONResponse(found[1], found[0])
 
     @app.get("/metrics")
     async def answer_metrics() -> Response:

@@ -8,6 +8,7 @@ lost.  Deadlines are also in a journal on disk, which an independent process rea
         engine/        what is wanted is written down, and a worker per lease makes it so
         streams/       events and logs in Redis
           store/       leases and users in MongoDB, the journal
+          door         the gateways: who is out, and what is open to whom; nodegates are those of the nodes
           dock         Docker, where "not known" is never "not there"
           holders      who holds a pass, by the chain
             model      a lease, its phases and the moves between them; pure

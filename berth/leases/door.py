@@ -10,6 +10,7 @@ from berth.kit.logging import get_logger
 from berth.leases.errors import LeaseError
 from berth.leases.gateway import Gateway, GatewayAway
 from berth.leases.model import Lease
+from berth.leases.nodegates import NodeGates
 
 _look_seconds: Final = 1.0
 _prune_seconds: Final = 60.0
@@ -20,10 +21,12 @@ Revoked = Callable[[], Awaitable[dict[str, int]]]
 
 
 class Door:
-    """``gateway`` None where there is none; then nothing has to be told."""
+    """``gateway`` None where there is none; then nothing has to be told.  ``nodes``: those of the nodes."""
 
-    def __init__(self, gateway: Gateway | None, seconds: int, now: Callable[[], float], revoked: Revoked) -> None:
-        self._gateway, self._seconds, self._now, self._revoked = gateway, seconds, now, revoked
+    def __init__(
+        self, gateway: Gateway | None, nodes: NodeGates, seconds: int, now: Callable[[], float], revoked: Revoked
+    ) -> None:
+        self._gateway, self._nodes, self._seconds, self._now, self._revoked = gateway, nodes, seconds, now, revoked
         self._log = get_logger("door")
         self._untold: dict[str, int] = {}
         self.error: str | None = None
@@ -55,6 +58,17 @@ class Door:
 
         Where the gateway does not answer, :meth:`run` tells it as soon as it does.
         """
+        await asyncio.gather(self._refuse(key, until, addresses), self._close(addresses))
+
+    async def _close(self, addresses: list[str]) -> None:
+        try:
+            async with asyncio.timeout(_farewell_seconds):
+                for address in addresses:
+                    await self._nodes.close(address)
+        except (GatewayAway, TimeoutError) as error:
+            self._log.warning("a node's gateway may have connections open still", reason=str(error) or "it is slow")
+
+    async def _refuse(self, key: str, until: float, addresses: list[str]) -> None:
         if self._gateway is None:
             return
         try:

@@ -16,7 +16,6 @@ user_label: Final = "berth.lease.user"
 until_label: Final = "berth.lease.until"
 pool_label: Final = "berth.pool"
 spec_label: Final = "berth.pool.spec"
-_longest_token: Final = 12
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Names:
         """The container that a gateway finds by name: the public one, or a node's, which knows the caller's pass."""
         if lease.exposure == "public":
             return f"berth-{self.stack}-lease-{lease.name}"
-        return f"berth-{self.stack}-vpn-{vpn_label(lease.holder_of or '', lease.name)}"
+        return f"berth-{self.stack}-vpn-{vpn_label(lease.holder_of or '', lease.wallet or '', lease.name)}"
 
     def part(self, lease: str, number: int) -> str:
         return f"berth-{self.stack}-part-{lease}-{number}"
@@ -62,10 +61,10 @@ class Names:
         return {"label": [f"{stack_label}={self.owner}", which]}
 
 
-def vpn_label(token: str, name: str) -> str:
-    """What names a lease to the gateways of nodes, which know the caller's pass and compute the same.
+def vpn_label(token: str, holder: str, name: str) -> str:
+    """What names a lease to the gateways of nodes, which know the caller's pass and its holder and compute the same.
 
-    Long ids of passes are hashed together with the name: 128 bits, and no digits that another id could have.
+    So who buys the pass and registers it has no name for what the seller leased, from the first request on.  A hash
+    of 128 bits: all three together are longer than a label of a DNS name may be.
     """
-    joined = f"{token}-{name}"
-    return joined if len(token) <= _longest_token else "h" + sha256(joined.encode()).hexdigest()[:32]
+    return "h" + sha256(f"{token}-{holder.lower()}-{name}".encode()).hexdigest()[:32]

@@ -40,6 +40,7 @@ from berth.leases.holders import Holders
 from berth.leases.metrics import LeaseMetrics
 from berth.leases.model import Lease, Phase
 from berth.leases.names import Names
+from berth.leases.nodegates import NodeGates
 from berth.leases.settings import ManagerSettings, parts
 from berth.leases.store.journal import Journal
 from berth.leases.store.leases import Store, connect
@@ -102,6 +103,7 @@ class Manager:
         self.desk = Desk(
             settings, self.engine, self.users, self.pool, self.observer, self.events, self.logs, self.reconciler, clock,
             self.holders, Gateway(settings.gateway_socket) if settings.gateway_socket else None,
+            NodeGates(settings.node_gateways),
         )  # fmt: skip
         self.clock = clock
         self._tasks: list[asyncio.Task[None]] = []

@@ -31,6 +31,7 @@ POOL_HOURS                how old a waiting container may become (12)
 SESSION_KEY               HS256 secret that the gateway knows too; from a file (SESSION_KEY_FILE)
 SESSION_SECONDS           how long a session at the gateway lasts (3600)
 GATEWAY_SOCKET            HAProxy's runtime socket, for revoking sessions (none)
+NODE_GATEWAYS             folder with the sockets of the nodes' gateways, for ending connections there (none)
 ADMIN_TOKEN               who shows it may see and do everything; from a file (ADMIN_TOKEN_FILE)
 ACCESS_SESSION_KEY        the access API's session key, for LEASE_ACCESS=pass; from a file
 CHAIN_ID, RPC_URLS, QUORUM, KEY_REGISTRY   the chain that says who holds a pass, for LEASE_ACCESS=pass
@@ -132,6 +133,7 @@ class ManagerSettings(LeaseSettings):
     session_key: Annotated[SecretStr, Field(min_length=32)]
     session_seconds: Annotated[int, Field(ge=60, le=3600)] = 3600
     gateway_socket: str = ""
+    node_gateways: Path | None = None
     admin_token: Annotated[SecretStr, Field(min_length=16)] | None = None
     access_session_key: Annotated[SecretStr, Field(min_length=32)] | None = None
     chain_id: Positive | None = None

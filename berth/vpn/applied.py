@@ -170,7 +170,7 @@ class Applied:
         self._watched.reset(wanted)
         self._settle(plan, put, outcome.changes, current)
         everybody = owned_by(current, self.peers, self.peers.items())
-        self._owners.reset({address: token for address, token in everybody.items() if token is not None})
+        self._owners.reset({address: owner for address, owner in everybody.items() if owner is not None})
         return bool(outcome.changes)
 
     def _settle(self, plan: Plan, put: tuple[Entry, ...], made: Changes, current: CurrentList) -> None:

@@ -17,7 +17,7 @@ from typing import Final
 from berth.access.tunnel import Subnets
 from berth.kit.logging import get_logger
 from berth.vpn.errors import NodeError
-from berth.vpn.gateway.wire import Hello, owners_line
+from berth.vpn.gateway.wire import Hello, owner_word, owners_line, ready
 from berth.vpn.owners import Feed, Owned, Owners
 
 _look: Final = 0.25  # seconds: how often it is looked whether the gateway is still there
@@ -100,22 +100,24 @@ class Offer:
             feed.close()
 
     def _tell(self, connection: socket.socket, feed: Feed) -> None:
-        connection.sendall(owners_line(self._both(feed.take(0))))
-        self._served = True
-        self._log.info("the gateway is served", addresses=len(self._owners))
+        connection.sendall(owners_line(self._told(feed.take(0))))
         while not self._stop.is_set():
             if owned := feed.take(_look):
-                connection.sendall(owners_line(self._both(owned)))
-            # It says nothing: what can be read is its end.
+                connection.sendall(owners_line(self._told(owned)))
             if select.select([connection], [], [], 0)[0]:
-                self._log.warning("the gateway has gone")
-                return
+                # Once that it answers peers, and then nothing any more: what can be read is its end.
+                if self._served or connection.recv(len(ready)) != ready:
+                    self._log.warning("the gateway has gone")
+                    return
+                self._served = True
+                self._log.info("the gateway is served", addresses=len(self._owners))
 
-    def _both(self, owned: Owned) -> dict[str, int | None]:
-        """With the IPv6 addresses, where the tunnel has some."""
-        second = {self._subnets.address6(address): token for address, token in owned.items()}
+    def _told(self, owned: Owned) -> dict[str, str | None]:
+        """In the words of the wire, with the IPv6 addresses, where the tunnel has some."""
+        first = {at: None if one is None else owner_word(one.token, one.holder) for at, one in owned.items()}
+        second = {self._subnets.address6(address): word for address, word in first.items()}
         second.pop("", None)
-        return {**owned, **second}
+        return {**first, **second}
 
 
 def _listener(address: str, port: int) -> socket.socket:

@@ -1,4 +1,6 @@
-"""Whose each tunnel address is: the passes behind the peers, for whoever answers people by their pass.
+"""Whose each tunnel address is: the passes behind the peers and who holds them, for whoever answers people by that.
+
+The holder is said with the pass: one that was sold and registered anew is another owner's, at whatever address.
 
 Changed with the peers, in O(change).  A peer without an entry in the applied list (a removal that waits for approval)
 has no pass here: it keeps its tunnel, and nobody answers it any more.
@@ -8,22 +10,32 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from berth.access.current import CurrentList
 
-Owned = Mapping[str, int | None]
-"""Tunnel address (IPv4) -> token; None where nobody has the address any more."""
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """``token``: a pass; ``holder``: the wallet that it was registered for (EIP-55 address)."""
+
+    token: int
+    holder: str
+
+
+Owned = Mapping[str, Owner | None]
+"""Tunnel address (IPv4) -> whose it is; None where nobody has the address any more."""
 
 
 class Owners:
-    """Address -> token; safe to call from several threads, and never waits for those who listen."""
+    """Address -> owner; safe to call from several threads, and never waits for those who listen."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._owned: dict[str, int] = {}
+        self._owned: dict[str, Owner] = {}
         self._feeds: set[Feed] = set()
 
-    def reset(self, owned: Mapping[str, int]) -> None:
+    def reset(self, owned: Mapping[str, Owner]) -> None:
         """These and no others; O(addresses)."""
         with self._lock:
             gone = {address: None for address in self._owned if address not in owned}
@@ -45,12 +57,12 @@ class Owners:
             return feed
 
     def _change(self, owned: Owned) -> None:
-        made = {address: token for address, token in owned.items() if self._owned.get(address) != token}
-        for address, token in made.items():
-            if token is None:
+        made = {address: owner for address, owner in owned.items() if self._owned.get(address) != owner}
+        for address, owner in made.items():
+            if owner is None:
                 del self._owned[address]
             else:
-                self._owned[address] = token
+                self._owned[address] = owner
         for feed in self._feeds if made else ():
             feed.put(made)
 
@@ -58,9 +70,9 @@ class Owners:
 class Feed:
     """What one listener has not taken yet: of each address what it is now, however often it changed."""
 
-    def __init__(self, owned: Mapping[str, int], closed: Callable[[Feed], None]) -> None:
+    def __init__(self, owned: Mapping[str, Owner], closed: Callable[[Feed], None]) -> None:
         self._wait = threading.Condition()
-        self._pending: dict[str, int | None] = dict(owned)
+        self._pending: dict[str, Owner | None] = dict(owned)
         self._closed = closed
 
     def put(self, owned: Owned) -> None:
@@ -83,12 +95,12 @@ class Feed:
 
 
 def owned_by(current: CurrentList, peers: Mapping[str, str], addresses: Iterable[tuple[str, str]]) -> Owned:
-    """Of each ``(key, address)``: the token of that entry where it is a peer now, else nobody."""
-    found: dict[str, int | None] = {}
+    """Of each ``(key, address)``: the owner of that entry where it is a peer now, else nobody."""
+    found: dict[str, Owner | None] = {}
     for key, address in addresses:
         entry = current.of_key(key)
         if entry is not None and entry.address == address and peers.get(key) == address:
-            found[address] = entry.token
+            found[address] = Owner(entry.token, entry.owner)
         else:
             found.setdefault(address, None)
     return found

@@ -11,7 +11,7 @@ import pytest
 
 from components import haproxy
 from components.haproxy import Front
-from components.parts import Part, access_part, chain_part, mongodb_part, nodes_part, web_part
+from components.parts import Part, access_part, chain_part, gateways_part, mongodb_part, nodes_part, web_part
 
 local = Front("http://localhost/")
 secure = Front("https://vpn.example.org/", tls=True)
@@ -46,6 +46,24 @@ def test_no_mark_is_left_in_any_file(nodes: int) -> None:
     for front in (local, secure):
         for name, content in render(parts(nodes), "dev", front).items():
             assert not re.search(r"<<\w+>>", content), name
+
+
+def test_a_node_s_gateway_is_asked_of_its_node_and_is_no_reason_to_fail() -> None:
+    files = render([*parts(2), gateways_part(["node-1", "node-2"], 8080)], "dev")
+    lines = backend(files["haproxy.cfg"], "gateways")
+    assert "http-check send meth GET uri /health/gateway ver HTTP/1.1 hdr Host node" in lines
+    assert [line for line in lines if line.startswith("server ")] == [
+        "server node-1-gateway node-1:8080",
+        "server node-2-gateway node-2:8080",
+    ]
+    assert "Node gateway node-2-gateway" in files["status.html"]
+    assert (
+        '"node-2-gateway":{"ok":%[srv_is_up(gateways/node-2-gateway),iif(true,false)],"required":false'
+        in (files["health.json"])
+    )
+    states = "\n".join(frontend(files["haproxy.cfg"], "public"))
+    assert re.search(r"str\(degraded\) unless .*all_gateways", states)
+    assert not re.search(r"str\(failing\) unless .*gateways", states)
 
 
 def test_log_formats_have_no_stray_percent() -> None:

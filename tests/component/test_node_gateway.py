@@ -38,7 +38,11 @@ def test_each_is_on_the_leases_bridge_alone_and_shares_one_folder_with_its_node(
     assert "berth-dev-leases" not in [one["name"] for one in plain(behind.inputs["networksAdvanced"])]
     rules = environment(recorder.named(container, "leases-rules"))
     assert place["ipv4Address"] in rules["GATEWAYS"].split(",")
-    assert mounts(gateway) == {"/run/gateway": (f"berth-dev-{node}-gateway", True)}
+    assert mounts(gateway) == {
+        "/run/gateway": (f"berth-dev-{node}-gateway", True),
+        "/run/doors": ("berth-dev-gateway-doors", False),
+    }
+    assert environment(gateway)["CLOSE_SOCKET"] == f"/run/doors/{node}.sock"
     assert mounts(behind)["/run/gateway"] == (f"berth-dev-{node}-gateway", False)
     assert environment(behind)["GATEWAY_SOCKET"] == "/run/gateway/node.sock"
     assert not gateway.inputs["capabilities"].get("adds")
@@ -48,6 +52,11 @@ def test_each_is_on_the_leases_bridge_alone_and_shares_one_folder_with_its_node(
 
 def test_the_manager_says_where_such_leases_are_reached(recorder: Recorder) -> None:
     assert environment(recorder.named(container, "leases"))["LEASE_VPN_DOMAIN"] == "vpn.internal"
+
+
+def test_the_manager_finds_the_sockets_of_all_of_them(recorder: Recorder) -> None:
+    manager = recorder.named(container, "leases")
+    assert mounts(manager)[environment(manager)["NODE_GATEWAYS"]] == ("berth-dev-gateway-doors", True)
 
 
 def test_without_leases_nodes_offer_nothing() -> None:

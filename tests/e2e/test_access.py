@@ -35,11 +35,12 @@ def test_the_page_and_the_health_behind_the_gateway(pulumi: Pulumi) -> None:
         assert health.status_code == 200, health.text
         parts = {"chain", "mongodb", "nodes", "node-1", "node-2", "access", "web"}
         parts |= {"bridges", "bridge-1", "bridge-1b", "bridge-2", "redis", "leases", "reaper"}
+        parts |= {"gateways", "node-1-gateway", "node-2-gateway"}
         assert set(health.json()["checks"]) == parts, health.text
         assert health.json()["status"] == "ok", health.text
         status = httpx.get(f"{url}/status", timeout=10)
         assert status.status_code == 200
-        for part in ("MongoDB", "node-2", "TCP bridge bridge-1b", "Access API"):
+        for part in ("MongoDB", "node-2", "TCP bridge bridge-1b", "Node gateway node-2-gateway", "Access API"):
             assert part in status.text
         page = httpx.get(url, timeout=10)
         assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")

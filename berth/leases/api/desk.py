@@ -40,6 +40,7 @@ from berth.leases.model import (
     resumed,
     span,
 )
+from berth.leases.nodegates import NodeGates
 from berth.leases.scenario import Scenario
 from berth.leases.settings import ManagerSettings
 from berth.leases.store.leases import Vanished
@@ -59,13 +60,13 @@ class Desk:
     def __init__(
         self, settings: ManagerSettings, engine: Engine, users: Users, pool: Pool, observer: Observer, events: Events,
         logs: Logs, reconciler: Reconciler, clock: Clock, holders: Holders | None,
-        gateway: Gateway | None,
+        gateway: Gateway | None, nodes: NodeGates,
     ) -> None:  # fmt: skip
         self.settings, self.logs = settings, logs
         self._engine, self._users, self._pool, self._observer = engine, users, pool, observer
         self._events, self._reconciler, self._clock = events, reconciler, clock
         self._log = get_logger("desk")
-        self._door = self.door = Door(gateway, settings.session_seconds, clock.wall, self.revoked)
+        self._door = self.door = Door(gateway, nodes, settings.session_seconds, clock.wall, self.revoked)
         self._admission = Admission(settings, engine, pool, clock, holders)
 
     # ------------------------------------------------------------ users and scenarios

@@ -152,7 +152,8 @@ class Admission:
                 "a lease that only the tunnel reaches needs the pass that owns it: say pass",
             )
         if self._holders is None:
-            return who.wallet
+            # No tunnel would lead to it: the nodes' gateways go by pass and holder.
+            raise Refused(422, "exposure-unavailable", "no chain is named here that says who holds a pass")
         try:
             holder = await run_in_threadpool(self._holders.holder_of, int(asked.token))
         except ChainError as error:

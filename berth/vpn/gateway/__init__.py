@@ -7,6 +7,7 @@ leases have no way to the node.
 ``wire``       what the node's agent and the gateway tell each other
 ``node``       the node, as the gateway hears it
 ``proxy``      HAProxy with the owners of one connection to the node
+``closer``     ends what is open to a lease, for the manager of leases
 ``service``    puts them together
 ``settings``   from the environment
 ``errors``     what can go wrong

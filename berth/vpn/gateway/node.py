@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from berth.vpn.gateway.errors import NodeGone
-from berth.vpn.gateway.wire import Hello, longest_line, most_sockets, parse_owners
+from berth.vpn.gateway.wire import Hello, longest_line, most_sockets, parse_owners, ready
 
 _patience: Final = 10.0  # seconds for what the node says at once
 _chunk: Final = 64 * 1024
@@ -56,8 +56,15 @@ class Node:
         return self._listeners
 
     def all(self) -> dict[str, str]:
-        """Who owns what, address -> token: the first thing that the node says."""
-        return {address: token for address, token in parse_owners(self._line(_patience)).items() if token is not None}
+        """Who owns what, address -> owner: the first thing that the node says."""
+        return {address: owner for address, owner in parse_owners(self._line(_patience)).items() if owner is not None}
+
+    def ready(self) -> None:
+        """Tell it that peers are answered from now on."""
+        try:
+            self._socket.sendall(ready)
+        except OSError as error:
+            raise NodeGone(f"the node ended the connection: {error}") from None
 
     def changed(self, seconds: float) -> dict[str, str | None]:
         """What changed, None where an address is nobody's any more; empty where nothing did for so many seconds."""

@@ -26,6 +26,7 @@ _together: Final = 50  # commands on one line, which has to fit into HAProxy's b
 _start: Final = 10.0  # seconds
 _answer: Final = 5.0
 _grace: Final = 6.0  # seconds for open requests; its configuration ends them after 5
+_one: Final = re.compile(r"^(?=0x[0-9a-f]+: )", re.MULTILINE)
 _session: Final = re.compile(r"^(0x[0-9a-f]+): proto=\S+ src=(\S+):\d+ ", re.MULTILINE)
 
 
@@ -64,11 +65,22 @@ class Runtime:
             self.ask(f"shutdown session {each}")
         return len(found)
 
+    def close_to(self, address: str) -> int:
+        """Ends what is open to the lease at this address; how many there were."""
+        leads = re.compile(rf"\bserver=any .*\baddr={re.escape(address)}:")
+        ended = 0
+        for shown in _one.split(self.ask("show sess all")):
+            if leads.search(shown):
+                self.ask(f"shutdown session {shown.partition(':')[0]}")
+                ended += 1
+        return ended
+
 
 class Proxy:
     """A HAProxy of its own for each connection to the node; a context manager that ends it.
 
-    ``listeners``: file descriptors by the name that the configuration has for them; ``owners``: address -> token.
+    ``listeners``: file descriptors by the name that the configuration has for them; ``owners``: address -> owner, which
+    is a pass with its holder.
     """
 
     def __init__(self, config: Path, run_dir: Path, listeners: Mapping[str, int], owners: Mapping[str, str]) -> None:
@@ -81,7 +93,7 @@ class Proxy:
         self._log = get_logger("proxy")
 
     def __enter__(self) -> Self:
-        self._map.write_text("".join(f"{address} {token}\n" for address, token in self._owners.items()))
+        self._map.write_text("".join(f"{address} {owner}\n" for address, owner in self._owners.items()))
         self._socket.unlink(missing_ok=True)
         environment = {**os.environ, **{name: f"fd@{number}" for name, number in self._listeners.items()}}
         self._process = subprocess.Popen(
@@ -113,20 +125,20 @@ class Proxy:
             raise ProxyFailed(f"HAProxy ended with {status}; its reason is in the log above")
 
     def change(self, owned: Mapping[str, str | None]) -> None:
-        """Address -> token, None where it is nobody's any more.  Who had the address before is cut off."""
+        """Address -> owner, None where it is nobody's any more.  Who had the address before is cut off."""
         commands, lost = [], set[str]()
-        for address, token in owned.items():
+        for address, owner in owned.items():
             before = self._owners.get(address)
-            if token == before:
+            if owner == before:
                 continue
             if before is not None:
                 lost.add(address)
-            if token is None:
+            if owner is None:
                 del self._owners[address]
                 commands.append(f"del map {self._map} {address}")
             else:
-                self._owners[address] = token
-                commands.append(f"{'add' if before is None else 'set'} map {self._map} {address} {token}")
+                self._owners[address] = owner
+                commands.append(f"{'add' if before is None else 'set'} map {self._map} {address} {owner}")
         self.runtime.tell(commands)
         if lost:
             # After the map: whatever began before it is found here.

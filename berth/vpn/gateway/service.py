@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from berth.kit import logging, metrics, serve
 from berth.kit.health import Check, Health
 from berth.kit.serve import make_app
+from berth.vpn.gateway.closer import Closer
 from berth.vpn.gateway.errors import GatewayError
 from berth.vpn.gateway.node import Node
 from berth.vpn.gateway.proxy import Proxy
@@ -56,6 +57,12 @@ class Door:
             raise GatewayError(self._fault)
         return f"{self._node}, {len(proxy)} addresses"
 
+    def close_to(self, address: str) -> int:
+        """Ends what is open to a lease; how many there were."""
+        # One that is being ended closes everything by itself.
+        proxy = self._proxy
+        return proxy.runtime.close_to(address) if proxy is not None else 0
+
     @property
     def owned(self) -> int:
         """Addresses that somebody has."""
@@ -83,6 +90,7 @@ class Door:
             names = (f"LISTENER{ip_address(address).version}" for address in node.hello.addresses)
             listeners = dict(zip(names, node.listeners, strict=True))
             with Proxy(settings.proxy_config, settings.run_dir, listeners, owners) as proxy:
+                node.ready()
                 self._node, self._proxy = node.hello.node, proxy
                 self.starts += 1
                 self._fault = ""
@@ -118,6 +126,10 @@ def serve_gateway(settings: GatewaySettings) -> None:
         listener = serve.listen(settings.port, "127.0.0.1")
         ending.callback(door.stop)
         door.start()
+        if settings.close_socket is not None:
+            closer = Closer(settings.close_socket, door.close_to)
+            closer.start()
+            ending.callback(closer.stop)
         log.info("gateway is up", port=settings.port)
         serve.run(make_app("berth node gateway", Health([Check("node", door.check)]), registry), [listener])
     log.info("gateway has stopped")

@@ -53,6 +53,7 @@ def told(response: Any, status: int, reason: str) -> dict[str, Any]:
         ({"imageType": "basic", "username": "A B"}, 422, "malformed"),
         ({"imageType": "basic", "initialTokens": -1}, 422, "malformed"),
         ({"imageType": "basic", "exposure": "vpn"}, 422, "exposure-unavailable"),
+        ({"imageType": "basic", "exposure": "vpn", "pass": "7"}, 422, "exposure-unavailable"),
         ({"imageType": "basic", "exposure": "vpn", "pass": "007"}, 422, "malformed"),
         ({}, 422, "malformed"),
         ([], 422, "malformed"),

@@ -124,9 +124,16 @@ class Chain:
         KeyRegistry(self.endpoint, self.registry).register(Sender(self.endpoint, wallet.key), token, key)
         return Member(token, wallet, key)
 
-    def sell(self, member: Member) -> None:
-        sender = Sender(self.endpoint, member.wallet.key)
-        AccessPass(self.endpoint, self.collection).transfer(sender, Wallet.fresh().address, member.token)
+    def sell(self, member: Member) -> Wallet:
+        """To somebody new, who has money."""
+        sender, buyer = Sender(self.endpoint, member.wallet.key), Wallet.fresh()
+        fund(self.endpoint, buyer.address)
+        AccessPass(self.endpoint, self.collection).transfer(sender, buyer.address, member.token)
+        return buyer
+
+    def register(self, wallet: Wallet, token: int, key: str) -> Member:
+        KeyRegistry(self.endpoint, self.registry).register(Sender(self.endpoint, wallet.key), token, key)
+        return Member(token, wallet, key)
 
     def list(self) -> AccessList:
         return read_access_list(self.endpoint, self.registry, tunnel_subnet)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Network
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -18,6 +21,8 @@ from docker.models.networks import Network
 
 from berth.access.model import AccessList
 from berth.leases.names import vpn_label
+from berth.leases.nodegates import NodeGates
+from berth.vpn.gateway.wire import owner_word
 from components.node_proxy import TunnelFront, render
 from demo.client import Client
 from engine.docker.build import Build
@@ -101,14 +106,17 @@ class Leases:
     network: Network
     image: str
     gateway_image: str
+    doors: Path
     run: str
     containers: list[Container]
 
-    def lease(self, label: str) -> Container:
+    def lease(self, member: Member, name: str, token: str = "") -> Container:
+        """A lease of the member's, which says ``<token>-<name>``, by the name that the manager gives it."""
+        token = token or str(member.token)
         container = self.daemon.containers.run(
             self.image,
-            ["python", "-c", echo, label],
-            name=f"berth-t{self.run}-vpn-{label}",
+            ["python", "-c", echo, f"{token}-{name}"],
+            name=f"berth-t{self.run}-vpn-{vpn_label(token, member.wallet.address, name)}",
             labels=labels,
             network=self.network.name,
             user="1001",
@@ -128,7 +136,8 @@ class Leases:
             cap_drop=["ALL"],
             security_opt=["no-new-privileges:true"],
             tmpfs={"/run/haproxy": "uid=1001,gid=1001,mode=700", "/tmp": ""},
-            volumes=[f"{name}-gateway:/run/gateway:ro", "/run/berth"],
+            environment={"CLOSE_SOCKET": f"/run/doors/{name}.sock"},
+            volumes=[f"{name}-gateway:/run/gateway:ro", f"{self.doors}:/run/doors", "/run/berth"],
             mem_limit="128m",
             healthcheck={"test": ["CMD", "http-healthcheck", "8080"], "interval": 10**9, "timeout": 5 * 10**9},
         )
@@ -160,9 +169,12 @@ def gateway_image(daemon: docker.DockerClient, image: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def leases(daemon: docker.DockerClient, image: str, gateway_image: str, networks: Networks) -> Iterator[Leases]:
+def leases(
+    daemon: docker.DockerClient, image: str, gateway_image: str, networks: Networks, tmp_path: Path
+) -> Iterator[Leases]:
     network, _ = _network(daemon, f"berth-test-{networks.run}-leases")
-    made = Leases(daemon, network, image, gateway_image, networks.run, [])
+    tmp_path.chmod(0o777)
+    made = Leases(daemon, network, image, gateway_image, tmp_path, networks.run, [])
     yield made
     for container in made.containers:
         container.remove(force=True, v=True)
@@ -225,7 +237,7 @@ def scene(
             .config()
             .replace(f"{address}/32\n", f"{address}/32, fd77::{address.rsplit('.')[-1]}/128\n")
         )
-        leases.lease(f"{member.token}-mine")
+        leases.lease(member, "mine")
     until(lambda: get(clients[1], "mine")["status"] == 200, 10, "the second lease does not answer")
     return Scene(node, leases, gateway, members, clients, access, networks.edge)
 
@@ -244,7 +256,7 @@ def _each_pass_reaches_its_own(scene: Scene) -> None:
             answer = get(client, "mine", "/some?thing", address)
             assert (answer["status"], json.loads(answer["body"])["lease"]) == (200, f"{member.token}-mine")
             assert json.loads(answer["body"])["path"] == "/some?thing"
-    scene.leases.lease(f"{scene.members[0].token}-only")
+    scene.leases.lease(scene.members[0], "only")
     until(lambda: get(alice, "only")["status"] == 200, 10, "the lease does not answer")
     assert get(bob, "only")["status"] == 404
     # Names that might be taken for part of another's, or of anything that is not a lease.
@@ -278,11 +290,18 @@ def _what_callers_say_of_themselves_does_not_reach_a_lease(scene: Scene) -> None
 
 
 def _long_tokens_are_found_as_the_manager_names_them(scene: Scene) -> None:
-    address, token = scene.access.by_token[scene.members[0].token].address, str(2**255 + 7)
-    scene.leases.lease(vpn_label(token, "huge"))
-    for owner, status in ((token, 200), (str(2**255 + 8), 404), (str(scene.members[0].token), 404)):
-        runtime(scene.gateway, f"set map {owners_map} {address} {owner}")
-        until(lambda s=status: get(scene.clients[0], "huge")["status"] == s, 10, owner)  # type: ignore[misc]
+    member, other = scene.members
+    address, token = scene.access.by_token[member.token].address, 2**255 + 7
+    scene.leases.lease(member, "huge", str(token))
+    for owner, holder, status in (
+        (token, member, 200),
+        (token + 1, member, 404),
+        (token, other, 404),
+        (member.token, member, 404),
+    ):
+        word = owner_word(owner, holder.wallet.address)
+        runtime(scene.gateway, f"set map {owners_map} {address} {word}")
+        until(lambda s=status: get(scene.clients[0], "huge")["status"] == s, 10, word)  # type: ignore[misc]
 
 
 def _there_is_no_other_way(scene: Scene) -> None:
@@ -333,7 +352,33 @@ def runtime(gateway: Container, command: str) -> str:
 
 def owners(gateway: Container) -> dict[str, str]:
     rows = [line.split() for line in runtime(gateway, f"show map {owners_map}").splitlines() if line.strip()]
-    return {address: token for _, address, token in rows}
+    return {address: owner for _, address, owner in rows}
+
+
+def test_who_buys_a_pass_and_registers_it_at_once_does_not_reach_what_its_seller_leased(
+    scene: Scene, chain: Chain, networks: Networks
+) -> None:
+    client, seller = scene.clients[0], scene.members[0]
+    client.run(f"cat > /tmp/hold.py <<'E'\n{hold}\nE")
+    client.run(f"nohup python3 /tmp/hold.py {here} mine.{domain} > /tmp/hold.log 2>&1 &")
+    until(lambda: client.run("cat /tmp/hold.log").count("echo") > 1, 5, "the socket does not open")
+    # As like the seller as can be: the same device and key, and the node hears of sale and registration at once.
+    buyer = chain.register(chain.sell(seller), seller.token, seller.key)
+    access = chain.list()
+    scene.node.apply(access)
+    address = access.by_token[buyer.token].address
+    theirs = owner_word(buyer.token, buyer.wallet.address)
+    until(lambda: owners(scene.gateway).get(address) == theirs, 2, "the address is not the buyer's")
+    subnet = scene.leases.network.attrs["IPAM"]["Config"][0]["Subnet"]
+    if address != scene.access.by_token[seller.token].address:
+        client.use(tunnel(scene.node, networks, address, subnet).config())
+    # The manager has not ended the seller's lease yet: it runs, and is not even a name for the buyer.
+    assert get(client, "mine")["status"] == 404
+    ended = client.run("cat /tmp/hold.log").count("echo")
+    time.sleep(1)
+    assert client.run("cat /tmp/hold.log").count("echo") == ended, "the seller's socket is still open"
+    scene.leases.lease(buyer, "mine")
+    until(lambda: get(client, "mine")["status"] == 200, 10, "the buyer does not reach a lease of their own")
 
 
 def test_a_pass_that_is_sold_loses_its_leases_and_open_sockets(scene: Scene, chain: Chain) -> None:
@@ -343,12 +388,12 @@ def test_a_pass_that_is_sold_loses_its_leases_and_open_sockets(scene: Scene, cha
         client.run(f"nohup python3 /tmp/hold.py {here} mine.{domain} > /tmp/hold.log 2>&1 & echo $! > /tmp/hold.pid")
     for client in (alice, bob):
         until(lambda c=client: c.run("cat /tmp/hold.log").count("echo") > 1, 5, client.run("cat /tmp/hold.log"))  # type: ignore[misc]
-    mine = {address: token for address, token in owners(scene.gateway).items() if token == str(seller.token)}
-    assert len(mine) == 2  # IPv4 and IPv6
+    mine, others = (owner_word(one.token, one.wallet.address) for one in (seller, keeper))
+    assert list(owners(scene.gateway).values()).count(mine) == 2  # IPv4 and IPv6
     chain.sell(seller)
     scene.node.apply(chain.list())
-    until(lambda: str(seller.token) not in owners(scene.gateway).values(), 2, "the address is still the seller's")
-    assert str(keeper.token) in owners(scene.gateway).values()
+    until(lambda: mine not in owners(scene.gateway).values(), 2, "the address is still the seller's")
+    assert others in owners(scene.gateway).values()
     until(lambda: b'"sessions": 1' in scene.gateway.logs(), 3, scene.gateway.logs().decode())
     assert get(alice, "mine")["status"] == 0
     until(lambda: "timed out" in alice.run("cat /tmp/hold.log"), 5, alice.run("cat /tmp/hold.log"))
@@ -356,6 +401,28 @@ def test_a_pass_that_is_sold_loses_its_leases_and_open_sockets(scene: Scene, cha
     before = bob.run("cat /tmp/hold.log").count("echo")
     until(lambda: bob.run("cat /tmp/hold.log").count("echo") > before + 2, 5, bob.run("cat /tmp/hold.log"))
     assert get(bob, "mine")["status"] == 200
+
+
+def test_what_is_open_to_a_lease_is_closed_when_the_manager_says_so(scene: Scene) -> None:
+    gates = NodeGates(scene.leases.doors)
+    addresses = []
+    for client, lease in zip(scene.clients, scene.leases.containers[1:3], strict=True):
+        client.run(f"cat > /tmp/hold.py <<'E'\n{hold}\nE")
+        client.run(f"nohup python3 /tmp/hold.py {here} mine.{domain} > /tmp/hold.log 2>&1 &")
+        until(lambda c=client: c.run("cat /tmp/hold.log").count("echo") > 1, 5, "the socket does not open")  # type: ignore[misc]
+        lease.reload()
+        addresses.append(lease.attrs["NetworkSettings"]["Networks"][scene.leases.network.name]["IPAddress"])
+    alice, bob = scene.clients
+    # One that ended and left its socket is no hindrance.
+    with socket.socket(socket.AF_UNIX) as gone:
+        gone.bind(str(scene.leases.doors / "gone.sock"))
+    assert asyncio.run(gates.close("10.255.255.1")) == 0
+    assert asyncio.run(gates.close(addresses[0])) == 1
+    until(lambda: alice.run("pgrep -f hold.py || true").strip() == "", 2, alice.run("cat /tmp/hold.log"))
+    before = bob.run("cat /tmp/hold.log").count("echo")
+    until(lambda: bob.run("cat /tmp/hold.log").count("echo") > before + 2, 5, bob.run("cat /tmp/hold.log"))
+    # The pass lets its device in as before: there is no session to refuse.
+    assert get(alice, "mine")["status"] == 200
 
 
 def kill(container: Container, command: str) -> None:
@@ -397,9 +464,11 @@ def test_it_comes_back_by_itself(scene: Scene) -> None:
     before = starts(scene)
     scene.gateway.kill()
     until(lambda: get(scene.clients[0], "mine")["status"] == 0, 5, "somebody still answers")
+    until(lambda: scene.node.call("GET", "/health/gateway").status_code == 503, 2, "the node still has a gateway")
     assert "no gateway" in json.dumps(scene.node.call("GET", "/health").json())
     scene.gateway.start()
     back(scene, before)
+    until(lambda: scene.node.call("GET", "/health/gateway").status_code == 200, 2, "the node finds no gateway")
 
 
 @pytest.mark.slow

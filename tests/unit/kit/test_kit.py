@@ -58,6 +58,16 @@ def test_health_says_what_is_wrong() -> None:
     assert report["checks"] == {"chain": {"ok": False, "required": True, "detail": "broken"}}
 
 
+def test_one_check_is_asked_for_by_its_name() -> None:
+    app = make_app("test", Health([Check("disk", _well), Check("gateway", _ill, required=False)]), CollectorRegistry())
+    client = TestClient(app)
+    assert client.get("/health").status_code == 200
+    assert client.get("/health/disk").status_code == 200
+    answer = client.get("/health/gateway")
+    assert (answer.status_code, answer.json()["detail"]) == (503, "broken")
+    assert client.get("/health/nothing").status_code == 404
+
+
 @pytest.fixture
 def log(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[Callable[[], None]], list[dict[str, Any]]]]:
     """Runs a function with logging configured and returns the lines that it logged."""

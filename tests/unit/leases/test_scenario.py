@@ -100,15 +100,17 @@ def test_names_of_a_lease() -> None:
     assert list(found) == ["db", "cache", "main"], "main comes last"
     assert found["main"] == "berth-dev-lease-shell-0123456789"
     assert found["cache"] == f"berth-dev-part-{made.id}-2"
-    hidden = lease(name="shell-0123456789", exposure="vpn", holder_of="17")
-    assert names.main(hidden) == "berth-dev-vpn-17-shell-0123456789"
+    hidden = lease(name="shell-0123456789", exposure="vpn", holder_of="17", wallet="0x" + "aB" * 20)
+    assert names.main(hidden) == f"berth-dev-vpn-{vpn_label('17', '0x' + 'ab' * 20, 'shell-0123456789')}"
 
 
 def test_a_pass_in_a_name() -> None:
-    assert vpn_label("999999999999", "a-1") == "999999999999-a-1"
-    long = vpn_label("1" + "0" * 60, "a-1")
-    assert (len(long), long[0]) == (33, "h")
-    assert long != vpn_label("1" + "0" * 60, "a-2")
+    alice, bob = "0x" + "0a" * 20, "0x" + "0b" * 20
+    first = vpn_label("1" + "0" * 60, alice, "a-1")
+    assert (len(first), first[0]) == (33, "h")
+    assert first == vpn_label("1" + "0" * 60, alice.upper().replace("X", "x"), "a-1"), "addresses have no case"
+    others = [("1" + "0" * 60, alice, "a-2"), ("1" + "0" * 60, bob, "a-1"), ("10", alice, "a-1")]
+    assert len({first, *(vpn_label(*each) for each in others)}) == 4
 
 
 def test_the_default_scenario() -> None:

@@ -14,10 +14,11 @@ from berth.access.tunnel import Subnets
 from berth.vpn.errors import NodeError
 from berth.vpn.gateway.errors import NodeGone
 from berth.vpn.gateway.node import Node
-from berth.vpn.gateway.wire import Hello, owners_line, parse_owners
+from berth.vpn.gateway.wire import Hello, owner_word, owners_line, parse_owners
 from berth.vpn.offer import Offer
-from berth.vpn.owners import Owners
+from berth.vpn.owners import Owner, Owners
 
+alice, bob = "0x" + "aB" * 20, "0x" + "01" * 20
 subnets = Subnets(IPv4Network("10.77.0.0/16"), IPv6Network("fd77::/64"))
 
 
@@ -46,7 +47,7 @@ def port() -> int:
 @pytest.fixture
 def owners() -> Owners:
     made = Owners()
-    made.reset({"10.77.0.2": 7, "10.77.0.3": 2**200})
+    made.reset({"10.77.0.2": Owner(7, alice), "10.77.0.3": Owner(2**200, alice)})
     return made
 
 
@@ -64,8 +65,11 @@ def test_a_gateway_gets_the_sockets_and_all_owners_and_then_changes(
     assert not well(offer)
     with Node(tmp_path / "node.sock") as node:
         assert node.hello == Hello("node-1", ("127.0.0.1",))
-        two, three = {"10.77.0.2": "7", "fd77::2": "7"}, {"10.77.0.3": str(2**200), "fd77::3": str(2**200)}
+        seven, long = f"7-{alice.lower()}", f"{2**200}-{alice.lower()}"
+        two, three = {"10.77.0.2": seven, "fd77::2": seven}, {"10.77.0.3": long, "fd77::3": long}
         assert node.all() == {**two, **three}
+        assert not well(offer), "it has the sockets, and nobody answers there yet"
+        node.ready()
         until(lambda: well(offer))
         # The socket listens when the gateway lets it, and not before.
         with pytest.raises(ConnectionRefusedError):
@@ -75,8 +79,12 @@ def test_a_gateway_gets_the_sockets_and_all_owners_and_then_changes(
         with listener, socket.create_connection(("127.0.0.1", port), 1):
             listener.accept()[0].close()
         assert node.changed(0.01) == {}
-        owners.change({"10.77.0.2": None, "10.77.0.4": 9})
-        assert node.changed(5) == {"10.77.0.2": None, "fd77::2": None, "10.77.0.4": "9", "fd77::4": "9"}
+        owners.change({"10.77.0.2": None, "10.77.0.4": Owner(9, bob)})
+        nine = f"9-{bob}"
+        assert node.changed(5) == {"10.77.0.2": None, "fd77::2": None, "10.77.0.4": nine, "fd77::4": nine}
+        # The same pass at the same address, of somebody else.
+        owners.change({"10.77.0.4": Owner(9, alice)})
+        assert node.changed(5) == dict.fromkeys(("10.77.0.4", "fd77::4"), f"9-{alice.lower()}")
     until(lambda: not well(offer))
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), 1)
@@ -125,10 +133,12 @@ def test_where_the_tunnel_has_no_ipv6_nothing_is_said_of_it(tmp_path: Path, port
         b"[]\n",
         b"nonsense\n",
         b'{"10.77.0.2": 7}\n',
-        b'{"10.77.0.2": "7; shutdown"}\n',
+        b'{"10.77.0.2": "7"}\n',
+        b'{"10.77.0.2": "7-0x01; shutdown"}\n',
+        b'{"10.77.0.2": "7-0x0101010101010101010101010101010101010101; shutdown"}\n',
         b'{"10.77.0.2": ""}\n',
-        '{"10.77.0.2": "٧"}\n'.encode(),
-        b'{"10.77.0.2; disable": "7"}\n',
+        '{"10.77.0.2": "٧-0x0101010101010101010101010101010101010101"}\n'.encode(),
+        b'{"10.77.0.2; disable": "7-0x0101010101010101010101010101010101010101"}\n',
     ],
 )
 def test_what_would_become_part_of_a_command_is_looked_at(line: bytes) -> None:
@@ -138,11 +148,9 @@ def test_what_would_become_part_of_a_command_is_looked_at(line: bytes) -> None:
 
 def test_another_version_says_what_to_do() -> None:
     with pytest.raises(NodeGone, match="update the older"):
-        Hello.parse(b'{"version": 2}\n')
+        Hello.parse(b'{"version": 1}\n')
 
 
 def test_owners_go_as_they_came() -> None:
-    assert parse_owners(owners_line({"10.77.0.2": 2**255, "fd77::2": None})) == {
-        "10.77.0.2": str(2**255),
-        "fd77::2": None,
-    }
+    owned = {"10.77.0.2": owner_word(2**255, alice), "fd77::2": None}
+    assert parse_owners(owners_line(owned)) == owned

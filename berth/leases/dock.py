@@ -206,7 +206,11 @@ class Dock:
 
     async def _get(self, path: str, **params: str) -> Any:
         async with self._call("GET", path, path, params) as response:
-            return await response.json()
+            found = await response.json()
+        if found is None:
+            # So it answers about a container that goes at that very moment.
+            raise Unknown(f"{path}: Docker's answer is empty")
+        return found
 
     async def _post(self, path: str, what: str, body: Mapping[str, Any] | None = None, **params: str) -> Any:
         data = None if body is None else json.dumps(body).encode()
@@ -238,6 +242,8 @@ class Dock:
                 yield response
         except TimeoutError as error:
             raise Unknown(f"{what}: Docker did not answer in time") from error
+        except json.JSONDecodeError as error:
+            raise Unknown(f"{what}: Docker's answer is cut off") from error
         except (aiohttp.ClientError, OSError) as error:
             raise Unknown(f"{what}: Docker cannot be reached ({error})") from error
 

@@ -16,6 +16,7 @@ from tests.integration.leases.world import Servers, World, catalogue, root
 pytestmark = pytest.mark.docker
 
 seed = "7"
+_wrong = ("error", "critical")
 config = """
 [checks]
 # An idempotency key that was used for something else, and a lease through a tunnel of no pass, have the right shape.
@@ -82,9 +83,9 @@ def probe(
             "BERTH_CANARIES": canaries, **environment,
         },
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+    broken = [line.get("exception") or line["event"] for line in world.log if line.get("level") in _wrong]
+    assert done.returncode == 0, "\n".join([done.stdout, done.stderr, *broken])
     assert world.is_well(), "the manager is worse for it"
-    broken = [line for line in world.log if line.get("level") in ("error", "critical")]
     assert not broken, broken
 
 

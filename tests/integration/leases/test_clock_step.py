@@ -36,7 +36,10 @@ def world(servers: Servers, tmp_path: Path) -> Iterator[World]:
         made.close()
 
 
-@pytest.mark.parametrize("step", [-2 * hour, pytest.param(100 * hour, id="beyond every maximum")])
+@pytest.mark.parametrize(
+    "step",
+    [pytest.param(-2 * hour, id="back", marks=pytest.mark.slow), pytest.param(100 * hour, id="beyond every maximum")],
+)
 def test_a_clock_that_is_set_moves_no_end(world: World, step: float) -> None:
     kept, grown, held = (world.provision("basic") for _ in range(3))
     world.call("POST", f"/api/containers/{held['id']}/pause")

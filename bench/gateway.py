@@ -91,7 +91,7 @@ def _revoke(made: Lab, runtime: Gateway, number: int) -> float:
     started = time.perf_counter()
 
     async def revoke() -> None:
-        await runtime.revoke(str(claims["sid"]), int(str(claims["exp"])))
+        await runtime.revoke(str(claims["jti"]), int(str(claims["exp"])))
         await runtime.close(made.address(made.lease))
 
     asyncio.run(revoke())

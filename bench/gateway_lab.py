@@ -130,19 +130,24 @@ def _ours() -> dict[str, str]:
     """The gateway's files as the stack makes them, for leases that need a session."""
     front = Front("http://localhost/", leases=LeaseFront(stack, domain, per_minute=1_000_000_000))
     files = render([access_part(8080), leases_part(8080), web_part(8080)], stack, front)
-    files |= {"session-key": f"global\n    setenv LEASE_SESSION_KEY {key}\n", "revoked.map": "# none\n"}
+    files |= {
+        "session-key": f"global\n    setenv LEASE_SESSION_KEY {key}\n",
+        "revoked.map": "# none\n",
+        "addresses.map": "# none\n",
+    }
     return {f"/run/berth/{name}": text for name, text in files.items()}
 
 
 def _bare() -> dict[str, str]:
-    """The same sections global and defaults, and one way through."""
+    """The same sections global and defaults, one way through, and as little to say of it in the log."""
     text = _ours()["/run/berth/haproxy.cfg"]
     start, end = text.index("global\n"), text.index("resolvers docker")
     kept = text[start:end].replace(" resolvers docker resolve-prefer ipv4 init-addr none", "")
     kept = "\n".join(line for line in kept.splitlines() if "/run/gateway/" not in line)
     way = (
         "frontend all\n    bind :8000\n    default_backend one\n"
-        f"backend one\n    http-reuse always\n    server one berth-{stack}-lease-ann:8080\n"
+        "backend one\n    http-reuse always\n    http-response set-log-level silent if { status lt 500 }\n"
+        f"    server one berth-{stack}-lease-ann:8080\n"
     )
     return {"/run/berth/haproxy.cfg": f"{kept}\n{way}"}
 

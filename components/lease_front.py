@@ -15,6 +15,7 @@ from components.parts import problem
 
 runtime_socket: Final = "/run/gateway/haproxy.sock"
 revoked_map: Final = "/run/berth/revoked.map"
+addresses_map: Final = "/run/berth/addresses.map"
 ready: Final = "ready"
 """The key in the map of what is revoked that says: it has been filled since HAProxy started."""
 cookie: Final = "berth_lease"
@@ -32,6 +33,7 @@ pages: Final = ("lease-missing.html", "lease-closed.html", "lease-away.html", "l
 
 manager: Final = "leases"
 _backend: Final = "lease"
+_held: Final = 200  # ms that an address is kept
 _paths: Final = (
     "/api/users", "/api/provision", "/api/containers", "/api/scenarios", "/api/leases", "/api/events", "/docs",
     "/openapi.json", "/ws/logs/",
@@ -59,17 +61,17 @@ def globals_of(front: LeaseFront | None) -> str:
 
 
 def resolver(front: LeaseFront | None) -> str:
-    """A resolver that keeps an address for a moment only: it may be another lease's after that.
-
-    (Without any hold, requests for one name that come at once wait for each other.)
-    """
+    """A resolver of leases' names."""
     return "" if front is None else docker_resolver()
 
 
 def docker_resolver() -> str:
-    """The section ``resolvers leases``."""
+    """The section ``resolvers leases``: an address is kept for a moment only, it may be another lease's after that.
+
+    (Without any hold, requests for one name that come at once wait for each other.)
+    """
     holds = "\n".join(
-        f"    hold {what} {'200ms' if what == 'valid' else '0s'}"
+        f"    hold {what} {f'{_held}ms' if what == 'valid' else '0s'}"
         for what in ("valid", "obsolete", "nx", "other", "refused", "timeout")
     )
     return (
@@ -113,19 +115,20 @@ def backends(front: LeaseFront | None) -> str:
     """The backend of all leases."""
     if front is None:
         return ""
-    denied = _denials(front)
     lines = [
+        f"http-request set-var(txn.target) str(berth-{front.stack}-lease-),concat(,txn.lease)",
         "http-request track-sc0 src table lease-callers",
         *_refusals(429, "lease-busy.html", f"{{ sc_http_req_rate(0) gt {front.per_minute} }}", "Too many requests",
                    "This address asks too often: wait a minute.", "hdr Retry-After 60"),
-        *denied,
-        f"http-request set-var(txn.target) str(berth-{front.stack}-lease-),concat(,txn.lease)",
-        "http-request do-resolve(txn.address,leases,ipv4) var(txn.target)",
+        *_denials(front),
+        *_resolution(),
         *_refusals(404, "lease-missing.html", "!{ var(txn.address) -m found }", "Not found",
                    "There is no lease of this name, or it has ended."),
         # Whose cookies and headers these are is the gateway's concern; a lease belongs to somebody else.
         *withheld,
         "http-request set-dst var(txn.address)",
+        # Who visits which lease is nobody's concern here, and a line for each request costs more than the request.
+        "http-response set-log-level silent if { status lt 500 }",
         "http-reuse always",
         "retries 1",
         "retry-on conn-failure",
@@ -140,6 +143,23 @@ def backends(front: LeaseFront | None) -> str:
     return f"backend {_backend}\n{_indent(lines)}\n\n{callers}"
 
 
+def _resolution() -> list[str]:
+    """``txn.address``: of the container ``txn.target``.
+
+    HAProxy forgets an answer with the last request that asked for it, whatever its hold: hence a map.
+    """
+    return [
+        f"http-request set-var(txn.held) var(txn.target),map_str({addresses_map})",
+        "http-request set-var(txn.until) var(txn.held),field(2,/)",
+        "http-request set-var(txn.past) date(0,ms),sub(txn.until)",
+        "acl held var(txn.past) -m int lt 0",
+        "http-request set-var(txn.address) var(txn.held),field(1,/) if held",
+        "http-request do-resolve(txn.address,leases,ipv4) var(txn.target) if !held",
+        f"http-request set-map({addresses_map}) %[var(txn.target)] %[var(txn.address)]/%[date({_held},ms)] "
+        "if !held { var(txn.address) -m found }",
+    ]
+
+
 def _denials(front: LeaseFront) -> list[str]:
     """Takes a session from the address, a header or a cookie; one from the address becomes the cookie of that host."""
     claim = "var(txn.jwt),jwt_payload_query"
@@ -148,18 +168,18 @@ def _denials(front: LeaseFront) -> list[str]:
         f"http-request set-var(txn.given) url_param({parameter})",
         f"http-request set-var(txn.jwt) req.cook({cookie}) if !{{ var(txn.jwt) -m found }}",
         "http-request set-var(txn.jwt) var(txn.given) if { var(txn.given) -m found }",
-        *(f"http-request set-var(txn.{name}) {claim}('$.{name}')" for name in ("iss", "sub", "lid", "sid")),
+        *(f"http-request set-var(txn.{name}) {claim}('$.{name}')" for name in ("aud", "jti")),
+        "http-request set-var(txn.lid) var(txn.jti),field(1,.)",
         "http-request set-var(txn.now) date",
         f"http-request set-var(txn.left) {claim}('$.exp','int'),sub(txn.now)",
         # The secret stands in a file of its own, as a variable of HAProxy's.
         'acl signed var(txn.jwt),jwt_verify("HS256","${LEASE_SESSION_KEY}") eq 1',
-        f"acl ours var(txn.iss) -m str berth-{front.stack}",
-        "acl for_it var(txn.sub),strcmp(txn.lease) eq 0",
+        "acl for_it var(txn.aud),strcmp(txn.target) eq 0",
         "acl fresh var(txn.left) -m int gt 0",
-        f"acl revoked var(txn.sid),map_str({revoked_map}) -m found",
+        f"acl revoked var(txn.jti),map_str({revoked_map}) -m found",
         f"acl revoked var(txn.lid),map_str({revoked_map}) -m found",
         f"acl known str({ready}),map_str({revoked_map}) -m found",
-        "http-request set-var(txn.session) bool(true) if signed ours for_it fresh !revoked known",
+        "http-request set-var(txn.session) bool(true) if for_it fresh signed !revoked known",
         "acl session var(txn.session) -m bool",
     ]
     if not front.open:

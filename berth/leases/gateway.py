@@ -13,11 +13,12 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 revoked_map: Final = "/run/berth/revoked.map"
+addresses_map: Final = "/run/berth/addresses.map"
 ready: Final = "ready"
 
 _backend: Final = "lease"
 _seconds: Final = 3.0
-_key: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_key: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _session: Final = re.compile(r"^(0x[0-9a-f]+): .*\bbe=lease\b", re.MULTILINE)
 _line: Final = re.compile(r"^0x[0-9a-f]+ (\S+) (\S+)$", re.MULTILINE)
 
@@ -51,13 +52,15 @@ class Gateway:
             await self._change(f"add map {revoked_map} {ready} 0")
 
     async def revoke(self, key: str, until: int) -> None:
-        """Refuses a session (by its sid) or all of a lease (by its id) from now on; open connections stay."""
+        """Refuses a session (by its id) or all of a lease (by its id) from now on; open connections stay."""
         await self._change(f"add map {revoked_map} {_plain(key)} {int(until)}")
 
     async def forget(self, keys: Iterable[str]) -> None:
         """Takes out what is past its time anyway."""
         for key in keys:
             await self._ask(f"del map {revoked_map} {_plain(key)}")
+        # Addresses count for a moment, but stay until they are asked for again.
+        await self._ask(f"clear map {addresses_map}")
 
     async def close(self, address: str) -> int:
         """Ends the open connections to the lease at this address; how many there were.

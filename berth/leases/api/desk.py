@@ -259,7 +259,7 @@ class Desk:
         if lease.exposure == "public":
             # In the tunnel the address that asks says whose pass it is.
             url += f"?berth_session={token}"
-        return SessionMade(id=str(claims["sid"]), token=token, url=url, expires_at=views.moment(float(claims["exp"])))
+        return SessionMade(id=str(claims["jti"]), token=token, url=url, expires_at=views.moment(float(claims["exp"])))
 
     async def revoke(self, who: Caller, identifier: str, session: str) -> None:
         """Ends a session before its time; the connections to the lease are closed, those who may come back."""

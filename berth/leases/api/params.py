@@ -14,7 +14,7 @@ Idempotency = Annotated[
 ]
 Wait = Annotated[float, Query(ge=0, le=30, description="seconds to wait until it runs, or is gone")]
 LeaseId = Annotated[str, Path(pattern=r"^[0-9a-z-]{1,64}$", description="the lease's id")]
-SessionId = Annotated[str, Path(pattern=r"^[0-9a-f]{8,64}$", description="`id` of the session")]
+SessionId = Annotated[str, Path(pattern=r"^[0-9a-z]{1,32}\.[0-9a-f]{8,32}$", description="`id` of the session")]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(pattern=r"^[0-9a-z]{26}$", description="`next` of the page before")]
 LogCursor = Annotated[

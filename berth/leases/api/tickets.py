@@ -12,12 +12,13 @@ _header: Final = {"alg": "HS256", "typ": "JWT"}
 
 
 def make(key: str, stack: str, name: str, lease: str, now: float, until: float) -> tuple[str, dict[str, Any]]:
-    """(token, its claims): good for the lease ``name`` until ``until`` (unix seconds)."""
+    """(token, its claims): good for the lease ``name`` until ``until`` (unix seconds).
+
+    ``aud`` is the container that it opens; ``jti`` the lease's id and, after a dot, what tells its sessions apart.
+    """
     claims = {
-        "iss": f"berth-{stack}",
-        "sub": name,
-        "lid": lease,
-        "sid": secrets.token_hex(12),
+        "aud": f"berth-{stack}-lease-{name}",
+        "jti": f"{lease}.{secrets.token_hex(12)}",
         "iat": int(now),
         "exp": int(until),
     }

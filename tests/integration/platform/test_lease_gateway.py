@@ -66,10 +66,8 @@ def forged(lab: LeaseLab, **claims: Any) -> str:
     """A token of our own making without a signature that counts."""
     head = base64.urlsafe_b64encode(json.dumps({"alg": "none"}).encode()).decode().rstrip("=")
     given = {
-        "iss": f"berth-{lab.stack}",
-        "sub": "ann",
-        "lid": "l-1",
-        "sid": "s",
+        "aud": f"berth-{lab.stack}-lease-ann",
+        "jti": "l-1.s",
         "exp": int(time.time()) + 60,
         **claims,
     }
@@ -79,7 +77,7 @@ def forged(lab: LeaseLab, **claims: Any) -> str:
 def test_nobody_else_gets_in(lab: LeaseLab, ann: Any) -> None:
     good = lab.token("ann")[0]
     head, body, signature = good.split(".")
-    longer = base64.urlsafe_b64encode(b'{"sub":"ann","exp":99999999999}').decode().rstrip("=")
+    longer = base64.urlsafe_b64encode(b'{"aud":"ann","exp":99999999999}').decode().rstrip("=")
     for token in (
         None,
         "",
@@ -167,7 +165,7 @@ def test_a_revoked_session_is_refused_and_its_open_sockets_close(lab: LeaseLab, 
         started = time.monotonic()
 
         async def revoke() -> int:
-            await runtime.revoke(str(claims["sid"]), int(claims["exp"]))
+            await runtime.revoke(str(claims["jti"]), int(claims["exp"]))
             return await runtime.close(lab.address(ann))
 
         assert asyncio.run(revoke()) == 1

@@ -47,7 +47,7 @@ class Callers:
 
     async def wallet(self, request: Request) -> str | None:
         """The signed-in wallet of someone who registers; needed with LEASE_ACCESS=pass."""
-        session = self._session(request, safe=False)
+        session = self._bearer(_token(request)) or self._session(request, safe=False)
         if session is None:
             if self._settings.lease_access == "pass":
                 raise _signed_out("sign in with the wallet that holds an access pass first: /api/access/session")
@@ -92,8 +92,7 @@ class Callers:
         admin = self._settings.admin_token
         if admin and hmac.compare_digest(token.encode(), admin.get_secret_value().encode()):
             return Caller("admin", admin=True)
-        if self._sessions is not None and "." in token:
-            session = self._read(token, "bearer")
+        if session := self._bearer(token):
             await self._require_pass(session.address)
             user = await self._users.of_wallet(session.address)
             return Caller(user or session.address.lower(), wallet=session.address)
@@ -105,6 +104,10 @@ class Callers:
                 raise Refused(403, "not-entitled", "this token has no wallet: register again while signed in")
             await self._require_pass(known.wallet)
         return Caller(known.username, wallet=known.wallet)
+
+    def _bearer(self, token: str) -> Session | None:
+        """The session of a program that signed in; an API token, which has no dot, is none."""
+        return self._read(token, "bearer") if self._sessions is not None and "." in token else None
 
     def _session(self, connection: HTTPConnection, safe: bool) -> Session | None:
         text = connection.cookies.get(cookie_name)

@@ -11,9 +11,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from tests.browser.conftest import Visit
+from berth.chain import dev
+from tests.browser.chromium import free_port
+from tests.browser.conftest import Service, Visit
+from tests.browser.conftest import World as Chain
 from tests.browser.front import Front
 from tests.browser.test_views import look, phone, press_until
+from tests.browser.wallet import BrowserWallet
 from tests.integration.leases.conftest import servers
 from tests.integration.leases.world import Servers, World, catalogue, eventually, template
 
@@ -86,13 +90,21 @@ def visitor(browser: Browser, place: Place) -> Iterator[Callable[..., Visit]]:
     """Opens the page of leases, with options of the context."""
     contexts: list[BrowserContext] = []
 
-    def visit(path: str = "/leases", url: str | None = None, name: str = "", **options: Any) -> Visit:
+    def visit(
+        path: str = "/leases",
+        url: str | None = None,
+        name: str = "",
+        wallet: BrowserWallet | None = None,
+        **options: Any,
+    ) -> Visit:
         context = browser.new_context(**options)
         contexts.append(context)
         context.set_default_timeout(20_000)
         if name:
             context.add_init_script(f"localStorage.setItem('berth.leases.name', '{name}')")
-        made = Visit(context.new_page(), None)
+        if wallet:
+            wallet.put_into(context)
+        made = Visit(context.new_page(), wallet)
         made.watch()
         made.page.goto((url or place.url) + path)
         return made
@@ -272,6 +284,44 @@ def test_with_tokens_one_registers(visitor: Callable[..., Visit], placed: Callab
     other.get_by_label("API token").fill(token)
     other.get_by_role("button", name="Use it").click()
     expect(card(other, name)).to_be_visible()
+
+
+def test_with_passes_the_wallet_signs_in(
+    visitor: Callable[..., Visit], placed: Callable[..., Place], world: Chain
+) -> None:
+    place = placed(
+        LEASE_ACCESS="pass", ACCESS_SESSION_KEY=world.session_key, CHAIN_ID=str(world.endpoint.chain_id),
+        RPC_URLS=world.endpoint.url, KEY_REGISTRY=world.contracts.key_registry,
+    )  # fmt: skip
+    access = Service(world.variables(PUBLIC_URL=place.url), free_port()).start()
+    place.front.routes["/api/access/"] = access.url.removeprefix("http://")
+    try:
+        chain_id = world.endpoint.chain_id
+        holder, token = world.member()
+        visit = visitor(url=place.url, wallet=BrowserWallet(holder, chain_id, {chain_id}))
+        look(visit, "leases-pass-signed-out")
+        visit.page.get_by_role("button", name="Test wallet").click()
+        name = ask(visit.page, "A talker")
+        expect(card(visit.page, name)).to_be_visible()
+        look(visit, "leases-pass")
+
+        dev.fund(world.endpoint, holder.address)
+        buyer = world.wallet().address
+        dev.transfer(world.endpoint, world.contracts.access_pass, holder.key, buyer, token)
+        # What the manager knows of a holder may be ten seconds old.
+        expect(visit.page.get_by_role("alert").first).to_contain_text("pass", timeout=30_000)
+        look(visit, "leases-pass-sold")
+
+        stranger = world.wallet()
+        other = visitor(
+            url=place.url, wallet=BrowserWallet(stranger, world.endpoint.chain_id, {world.endpoint.chain_id})
+        )
+        other.page.get_by_role("button", name="Test wallet").click()
+        expect(other.page.get_by_role("alert").first).to_contain_text("pass")
+        look(other, "leases-pass-none")
+        assert unexpected(visit) == unexpected(other) == []
+    finally:
+        access.stop()
 
 
 def test_operators_see_everything_and_can_drain(visitor: Callable[..., Visit], place: Place) -> None:

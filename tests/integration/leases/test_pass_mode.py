@@ -18,10 +18,10 @@ from berth.access.client.wallet import Wallet
 from berth.chain import anvil, dev, seed
 from berth.chain.anvil import Anvil
 from berth.cli.__main__ import app
+from tests.browser.front import Front
 from tests.integration.access_api.conftest import NodeHttp, Service
 from tests.integration.access_api.conftest import World as Chain
 from tests.integration.access_api.conftest import free_port as port
-from tests.integration.leases.gate import Gate
 from tests.integration.leases.world import Servers, World, eventually
 
 pytestmark = [pytest.mark.docker, pytest.mark.chain, pytest.mark.timeout(600)]
@@ -73,27 +73,27 @@ class Place:
 @pytest.fixture(scope="module")
 def place(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     assert anvil.binary.exists(), "Anvil is not installed: `npm ci` in contracts/ installs it"
-    gate, node = Gate(), NodeHttp()
+    front, node = Front(0, {}), NodeHttp()
     with Anvil() as running:
         endpoint = running.endpoint()
         contracts = seed.deploy(endpoint)
         relay = dev.Wallet.fresh()
         dev.fund(endpoint, relay.address)
         chain = Chain(endpoint, contracts, relay, node, secrets.token_hex(32))
-        access = Service(chain.variables(PUBLIC_URL=gate.url), port()).start()
+        access = Service(chain.variables(PUBLIC_URL=front.url), port()).start()
         leases = World(
-            servers, tmp_path_factory.mktemp("pass"), LEASE_ACCESS="pass", PUBLIC_URL=gate.url,
+            servers, tmp_path_factory.mktemp("pass"), LEASE_ACCESS="pass", PUBLIC_URL=front.url,
             ACCESS_SESSION_KEY=chain.session_key, CHAIN_ID=str(endpoint.chain_id), RPC_URLS=endpoint.url,
             KEY_REGISTRY=contracts.key_registry,
         )  # fmt: skip
         try:
             leases.start()
-            gate.access, gate.manager = access.url, f"http://127.0.0.1:{leases.port}"
-            yield Place(chain, leases, gate.url)
+            front.routes |= {"/api/access/": access.url.removeprefix("http://"), "/": f"127.0.0.1:{leases.port}"}
+            yield Place(chain, leases, front.url)
         finally:
             leases.close()
             access.stop()
-            gate.close()
+            front.close()
             node.close()
 
 

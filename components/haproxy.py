@@ -153,20 +153,19 @@ def _proxied(front: Front) -> str:
 
 
 def _headers(front: Front) -> str:
-    # What a lease's page may do is its own matter; the reference of the leases' API has a policy of its own.
-    but = " unless { var(txn.lease) -m found }" if front.leases else ""
-    page = f"{but} or {{ var(txn.path) -m str /docs }}" if front.leases else ""
-    lines = [
-        f'    http-after-response set-header {key} "{value}"{page if key == "Content-Security-Policy" else but}'
+    lines = ["http-after-response del-header Server"]
+    reference = ""
+    if front.leases:
+        # What a lease's page may do is its own matter; the reference of the leases' API has a policy of its own.
+        lines.append("http-after-response allow if { var(txn.lease) -m found }")
+        reference = " unless { var(txn.path) -m str /docs }"
+    lines += [
+        f'http-after-response set-header {key} "{value}"{reference if key == "Content-Security-Policy" else ""}'
         for key, value in front.headers().items()
     ]
     # Static files carry a Cache-Control of their own.
-    own = "{ res.hdr(Cache-Control) -m found }"
-    lines.append(
-        f"    http-after-response set-header Cache-Control no-store{but or ' unless'}{' or' if but else ''} {own}"
-    )
-    lines.append("    http-after-response del-header Server")
-    return "\n".join(lines)
+    lines.append("http-after-response set-header Cache-Control no-store unless { res.hdr(Cache-Control) -m found }")
+    return "\n".join(f"    {line}" for line in lines)
 
 
 def _assets() -> str:

@@ -162,12 +162,14 @@ def _resolution() -> list[str]:
 
 def _denials(front: LeaseFront) -> list[str]:
     """Takes a session from the address, a header or a cookie; one from the address becomes the cookie of that host."""
-    claim = "var(txn.jwt),jwt_payload_query"
+    claim = "var(txn.claims),json_query"
     secure = "; Secure" if front.scheme == "https" else ""
     lines = [
         f"http-request set-var(txn.given) url_param({parameter})",
         f"http-request set-var(txn.jwt) req.cook({cookie}) if !{{ var(txn.jwt) -m found }}",
         "http-request set-var(txn.jwt) var(txn.given) if { var(txn.given) -m found }",
+        # Decoded once: a converter for each claim would do that anew.
+        "http-request set-var(txn.claims) var(txn.jwt),field(2,.),ub64dec",
         *(f"http-request set-var(txn.{name}) {claim}('$.{name}')" for name in ("aud", "jti")),
         "http-request set-var(txn.lid) var(txn.jti),field(1,.)",
         "http-request set-var(txn.now) date",

@@ -5,8 +5,10 @@ A limit includes the fixtures, and some of those deploy a whole stack.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import docker
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -56,6 +58,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if kind_of(item) and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(LIMITS.get(kind_of(item), 120)))
+
+
+@pytest.fixture(scope="session")
+def daemon() -> Iterator[docker.DockerClient]:
+    """Docker's.  Where none answers, what needs it fails: `make setup` starts one, and nothing is left out unsaid."""
+    client = docker.from_env(timeout=120)
+    client.ping()
+    yield client
+    client.close()
 
 
 def kind_of(item: pytest.Item) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 import docker
 import pytest
-from docker.errors import DockerException, ImageNotFound
+from docker.errors import ImageNotFound
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 
 from berth.access.client.wallet import Wallet
@@ -31,17 +31,6 @@ expect.set_options(timeout=20_000)  # the API asks its nodes for their peers eve
 subnet, subnet6 = IPv4Network("10.77.0.0/16"), IPv6Network("fd77::/64")
 shots = os.environ.get("BERTH_SHOTS")
 """Where pictures of the page go, for people to look at; none are taken without it."""
-
-
-@pytest.fixture(scope="session")
-def daemon() -> Iterator[docker.DockerClient]:
-    try:
-        client = docker.from_env()
-        client.ping()
-    except DockerException as error:
-        pytest.skip(f"no Docker daemon answers: {error}")
-    yield client
-    client.close()
 
 
 @pytest.fixture(scope="session")

@@ -21,9 +21,9 @@ def daemon() -> Client:
     try:
         found = client.find(f"/images/{BASE}/json")
     except ProviderError as error:
-        pytest.skip(f"no Docker daemon: {error}")
+        pytest.fail(f"no Docker daemon: {error}")
     if found is None:
-        pytest.skip(f"the image {BASE} is not here (make up brings it)")
+        pytest.fail(f"the image {BASE} is not here: `make setup` brings it")
     return client
 
 

@@ -14,7 +14,7 @@ from berth.chain.endpoint import Endpoint
 @pytest.fixture(scope="module")
 def chain() -> Iterator[Anvil]:
     if not anvil.binary.exists():
-        pytest.skip("Anvil is not installed (`npm ci` in contracts/ installs it)")
+        pytest.fail("Anvil is not installed: `make setup` installs it")
     with Anvil("--gas-limit", "1000000000") as running:
         yield running
 

@@ -183,7 +183,7 @@ class World:
 @pytest.fixture(scope="session")
 def world() -> Iterator[World]:
     if not anvil.binary.exists():
-        pytest.skip("Anvil is not installed (`npm ci` in contracts/ installs it)")
+        pytest.fail("Anvil is not installed: `make setup` installs it")
     node = NodeHttp()
     with Anvil() as chain:
         endpoint = chain.endpoint()

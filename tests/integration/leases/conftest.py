@@ -7,20 +7,8 @@ from pathlib import Path
 
 import docker
 import pytest
-from docker.errors import DockerException
 
 from tests.integration.leases.world import Servers, World, built
-
-
-@pytest.fixture(scope="session")
-def daemon() -> Iterator[docker.DockerClient]:
-    try:
-        client = docker.from_env(timeout=120)
-        client.ping()
-    except DockerException as error:
-        pytest.skip(f"no Docker daemon answers: {error}")
-    yield client
-    client.close()
 
 
 @pytest.fixture(scope="session")

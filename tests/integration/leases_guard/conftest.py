@@ -16,7 +16,7 @@ from typing import Any
 import docker
 import httpx
 import pytest
-from docker.errors import APIError, DockerException
+from docker.errors import APIError
 from docker.types import IPAMConfig, IPAMPool
 from prometheus_client import CollectorRegistry
 
@@ -29,19 +29,6 @@ from tests.unit.leases.guard import world
 image = "debian:bookworm-slim"
 socket_path = "/var/run/docker.sock"
 sleeper = ["sh", "-c", "trap 'exit 0' TERM; while :; do echo line; sleep 0.2; done"]
-
-
-@pytest.fixture(scope="session")
-def daemon() -> Iterator[docker.DockerClient]:
-    try:
-        client = docker.from_env(timeout=60)
-        client.ping()
-    except DockerException as error:
-        pytest.skip(f"no Docker daemon answers: {error}")
-    if not Path(socket_path).exists() or not client.images.list(image):
-        pytest.skip(f"{socket_path} or {image} is not there")
-    yield client
-    client.close()
 
 
 @dataclass

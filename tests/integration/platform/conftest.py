@@ -6,23 +6,11 @@ from collections.abc import Callable, Iterator
 
 import docker
 import pytest
-from docker.errors import DockerException
 
 from engine.docker.build import Build
 from tests.component.recorder import Recorder, declare_program
 from tests.images import built
 from tests.integration.platform.lab import Lab
-
-
-@pytest.fixture(scope="session")
-def daemon() -> Iterator[docker.DockerClient]:
-    try:
-        client = docker.from_env(timeout=120)
-        client.ping()
-    except DockerException as error:
-        pytest.skip(f"no Docker daemon answers: {error}")
-    yield client
-    client.close()
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from typing import Any, Final
 import docker
 import httpx
 import pytest
-from docker.errors import DockerException, ImageNotFound, NotFound
+from docker.errors import ImageNotFound, NotFound
 from docker.models.containers import Container
 from docker.models.networks import Network
 
@@ -35,17 +35,6 @@ while True:
     datagram, sender = here.recvfrom(65536)
     here.sendto(datagram, sender)
 """
-
-
-@pytest.fixture(scope="session")
-def daemon() -> Iterator[docker.DockerClient]:
-    try:
-        client = docker.from_env()
-        client.ping()
-    except DockerException as error:
-        pytest.skip(f"no Docker daemon answers: {error}")
-    yield client
-    client.close()
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from typing import Any
 import docker
 import httpx
 import pytest
-from docker.errors import APIError, DockerException
+from docker.errors import APIError
 from docker.models.containers import Container
 from docker.models.networks import Network
 
@@ -36,17 +36,6 @@ from tests.images import built
 labels = {"berth.test": "vpn"}
 tunnel_subnet = IPv4Network("10.77.0.0/16")
 page_text = "only through the tunnel"
-
-
-@pytest.fixture(scope="session")
-def daemon() -> Iterator[docker.DockerClient]:
-    try:
-        client = docker.from_env()
-        client.ping()
-    except DockerException as error:
-        pytest.skip(f"no Docker daemon answers: {error}")
-    yield client
-    client.close()
 
 
 @pytest.fixture(scope="session")

@@ -18,11 +18,11 @@ from berth.chain.transactions import Sender
 from demo.client import Client
 from demo.deployment import Deployment
 from providers.settings import anvil_key
-from tests.browser.conftest import Visit, browser, build, daemon, unexpected
+from tests.browser.conftest import Visit, browser, build, unexpected
 from tests.browser.wallet import BrowserWallet
 from tests.e2e.conftest import Pulumi
 
-__all__ = ["browser", "build", "daemon"]  # fixtures
+__all__ = ["browser", "build"]  # fixtures
 pytestmark = [pytest.mark.docker, pytest.mark.chain]
 
 

@@ -6,8 +6,8 @@ import sys
 
 from docker.errors import DockerException
 
-from berth.access.client.errors import ClientError as ServiceError
 from berth.chain.errors import ChainError
+from berth.kit.client import ClientError as ServiceError
 from demo.client import ClientError
 from demo.stack import Stack, StackError
 from demo.story import Broken, Story

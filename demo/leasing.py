@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import httpx
 
-from berth.access.client.errors import ApiRefused
 from berth.access.client.service import AccessService
 from berth.access.client.wallet import Wallet
+from berth.kit.client import ApiRefused
 from berth.leases.client.service import Caller, LeaseService
 from demo.client import Client
 

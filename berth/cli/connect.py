@@ -14,13 +14,14 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from berth.access.client import probe
 from berth.access.client.device import Profile, peers_in, private_in, private_text, write_private
-from berth.access.client.errors import ApiRefused, ClientError, NothingToUse, Untrusted, WrongUsage
+from berth.access.client.errors import NothingToUse, Untrusted
 from berth.access.client.service import AccessService, Registered
 from berth.access.client.tunnel.bridges import local_port, mtu
 from berth.access.client.wallet import Wallet
 from berth.access.possession import public_of
 from berth.cli import account, stack
 from berth.cli.terminal import CommandError, ago, ending, note, out, show_json, show_table, until, working
+from berth.kit.client import ApiRefused, ClientError, WrongUsage
 
 _active_within: Final = 20.0  # seconds until a node that follows the chain has the device
 

@@ -13,9 +13,9 @@ from typing import Annotated, Any, Final
 import typer
 
 from berth.access.client.device import write_private
-from berth.access.client.errors import ApiRefused
 from berth.cli.lease_caller import Where, asked_of
 from berth.cli.terminal import CommandError, ending, no_answer, note, refused, show_json, show_table, span, working
+from berth.kit.client import ApiRefused
 from berth.leases.client.follow import follow
 
 _wait: Final = 25.0  # seconds that one question to the manager may wait

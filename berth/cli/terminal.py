@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from berth.access.client.errors import ClientError, Unreachable, WrongUsage
 from berth.chain.errors import ChainError, TemporaryError
+from berth.kit.client import ClientError, Unreachable, WrongUsage
 
 P = ParamSpec("P")
 T = TypeVar("T")

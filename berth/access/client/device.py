@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from berth.access.client.errors import ClientError, WrongUsage
+from berth.kit.client import ClientError, WrongUsage
 
 _bridged: Final = "through a TCP bridge"  # in a comment, here and in the page's files
 _keepalive: Final = 25  # seconds; what NATs keep open is 30 and more

@@ -12,7 +12,8 @@ from urllib.parse import urljoin
 
 import httpx
 
-from berth.access.client.errors import NothingToUse, WrongUsage
+from berth.access.client.errors import NothingToUse
+from berth.kit.client import WrongUsage
 
 tries: Final = 3
 _timeout: Final = httpx.Timeout(2.0)

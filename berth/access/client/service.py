@@ -9,19 +9,19 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from berth.access import possession, wireguard_key
-from berth.access.client.errors import ApiRefused, ClientError, Unreachable, Untrusted, WrongUsage
+from berth.access.client.errors import Untrusted
 from berth.access.client.wallet import Wallet
 from berth.chain.eip712 import register_message, revoke_message
+from berth.kit.client import ClientError, JsonApi
 
-_timeout: Final = httpx.Timeout(75.0, connect=5.0)  # the relay waits for a block
+_answers_within: Final = 75.0  # seconds: the relay waits for a block
 _health_within: Final = 5.0  # seconds
 _prefix: Final = "/api/access"
 
@@ -37,27 +37,15 @@ class Registered:
     transaction: str
 
 
-class AccessService:
+class AccessService(JsonApi):
     """The access API at ``url`` (the gateway's); a context manager.
 
     Errors: Unreachable, ApiRefused, Untrusted.
     """
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise WrongUsage(f"{url!r} is not a URL: https://host[:port] is")
-        self.url = f"{parts.scheme}://{parts.netloc}"
-        self._http = httpx.Client(base_url=self.url, timeout=_timeout, headers={"Accept": "application/json"})
+        super().__init__(url, "the access API", answers_within=_answers_within)
         self._config: Mapping[str, Any] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._http.close()
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -152,8 +140,8 @@ class AccessService:
         body = {"deadline": deadline, "signature": _hex(wallet.sign_typed(message))}
         return str(self._ask("DELETE", f"/devices/{token}", body)["transaction"])
 
-    def _away(self, told: str) -> str:
-        """Why the gateway has no service to ask.  Without a chain there is none, though nothing is wrong with it."""
+    def _why_away(self, told: str) -> str:
+        """Without a chain there is no service to ask, though nothing is wrong with it."""
         try:
             down = _down(self._http.get("/health", timeout=_health_within))
         except httpx.HTTPError:
@@ -163,41 +151,13 @@ class AccessService:
                 f"the chain that {self.url} reads does not answer, and nobody can be signed in without it; nothing was "
                 "sent. Tunnels stay as they are meanwhile: try again later, or tell the operator"
             )
-        return f"{self.url}: {told}" + (f" (down: {', '.join(down)})" if down else "")
+        return super()._why_away(told) + (f" (down: {', '.join(down)})" if down else "")
 
     def _domain(self) -> tuple[int, str]:
         return int(self.config["chainId"]), str(self.config["keyRegistry"])
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        url = _prefix + path
-        try:
-            response = self._http.request(method, url, json=body)
-        except httpx.HTTPError as error:
-            raise Unreachable(
-                f"{self.url} does not answer ({error or type(error).__name__}): is the stack up?"
-            ) from None
-        if response.status_code == 204:
-            return {}
-        try:
-            answer = response.json()
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict):
-            raise Unreachable(
-                f"what answers at {self.url}{url} (HTTP {response.status_code}) is not the access API: "
-                "name the gateway of a berth stack"
-            )
-        if response.is_success:
-            return answer
-        if response.status_code in (502, 503, 504) and not answer.get("reason"):  # the gateway's: the service is away
-            raise Unreachable(self._away(str(answer.get("detail", "the access API is not up"))))
-        wait = response.headers.get("retry-after", "")
-        raise ApiRefused(
-            str(answer.get("detail", "refused without a reason")),
-            response.status_code,
-            str(answer.get("reason", "")),
-            float(wait) if wait.isdigit() else None,
-        )
+        return self.call(method, _prefix + path, body)
 
 
 def _down(health: httpx.Response) -> list[str]:

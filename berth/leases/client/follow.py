@@ -13,8 +13,8 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
-from berth.access.client.errors import Unreachable
-from berth.leases.client.service import LeaseService, refusal
+from berth.kit.client import Unreachable, refusal
+from berth.leases.client.service import LeaseService
 
 _most_pause: Final = 15.0  # seconds between tries
 _patience: Final = 120.0  # seconds without a connection

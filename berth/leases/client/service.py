@@ -6,15 +6,11 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Final, Self
-from urllib.parse import urlsplit
+from typing import Any, Final
 
-import httpx
+from berth.kit.client import ApiRefused, JsonApi, Unreachable, WrongUsage
 
-from berth.access.client.errors import ApiRefused, ClientError, Unreachable
-
-_timeout: Final = httpx.Timeout(45.0, connect=5.0)  # the manager waits for Docker
+_answers_within: Final = 45.0  # seconds: the manager waits for Docker
 _tries: Final = 3
 _pause: Final = 0.5  # seconds before the second try; doubling
 _page: Final = 200
@@ -35,7 +31,7 @@ class Caller:
         return {"X-Berth-User": self.username} if self.username else {}
 
 
-class LeaseService:
+class LeaseService(JsonApi):
     """The lease API at ``url`` (the gateway's); a context manager.
 
     Errors: Unreachable, ApiRefused with the API's ``reason``.  What makes something is sent again under the same
@@ -43,21 +39,9 @@ class LeaseService:
     """
 
     def __init__(self, url: str, caller: Caller | None = None) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise ClientError(f"{url!r} is not a URL: https://host[:port] is")
-        self.url = f"{parts.scheme}://{parts.netloc}"
+        super().__init__(url, "the lease API", answers_within=_answers_within)
         self.caller = caller or Caller()
-        headers = {"Accept": "application/json", **self.caller.headers}
-        self._http = httpx.Client(base_url=self.url, timeout=_timeout, headers=headers)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._http.close()
+        self._http.headers.update(self.caller.headers)
 
     def scenarios(self) -> dict[str, Any]:
         """What can be leased, and who may."""
@@ -177,54 +161,16 @@ class LeaseService:
     ) -> dict[str, Any]:
         for attempt in range(1, tries + 1):
             try:
-                return self._once(method, path, body, query, headers)
+                return self.call(method, path, body, query=query, headers=headers)
             except Unreachable:
                 if attempt == tries:
                     raise
                 time.sleep(_pause * 2 ** (attempt - 1))
         raise AssertionError("tries is above 0")
 
-    def _once(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None,
-        query: Mapping[str, Any] | None,
-        headers: Mapping[str, str] | None,
-    ) -> dict[str, Any]:
-        try:
-            response = self._http.request(method, path, json=body, params=query, headers=headers)
-        except httpx.HTTPError as error:
-            raise Unreachable(
-                f"{self.url} does not answer ({error or type(error).__name__}): is the stack up?"
-            ) from None
-        if response.status_code == 204:
-            return {}
-        try:
-            answer = response.json()
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict):
-            raise Unreachable(
-                f"what answers at {self.url}{path} (HTTP {response.status_code}) is not the lease API: name the "
-                "gateway of a berth stack that leases containers"
-            )
-        if response.is_success:
-            return answer
-        # Without a reason it is the gateway's own: the manager is away.
-        if response.status_code in (502, 503, 504) and not answer.get("reason"):
-            raise Unreachable(f"{self.url}: {answer.get('detail', 'the lease manager is not up')}")
-        raise refusal(answer, response.status_code, response.headers.get("retry-after", ""))
-
-
-def refusal(problem: Mapping[str, Any], status: int, wait: str = "") -> ApiRefused:
-    """A problem document as what is raised."""
-    told = str(problem.get("detail") or problem.get("title") or f"refused with status {status}")
-    return ApiRefused(told, status, str(problem.get("reason") or ""), float(wait) if wait.isdigit() else None)
-
 
 def _part(text: str) -> str:
     """One segment of a path: what is no name or id of a lease cannot become another path."""
     if not text or not all(c.isascii() and (c.isalnum() or c == "-") for c in text):
-        raise ClientError(f"{text!r} is neither a name nor an id of a lease")
+        raise WrongUsage(f"{text!r} is neither a name nor an id of a lease")
     return text

@@ -11,13 +11,13 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from berth.access.client.errors import ApiRefused
 from berth.access.client.service import AccessService
 from berth.access.possession import public_of
 from berth.access.read import read_access_list
 from berth.chain import dev
 from berth.chain.access_pass import AccessPass
 from berth.chain.transactions import Sender
+from berth.kit.client import ApiRefused
 from tests.integration.access_api.conftest import Service, World
 
 pytestmark = pytest.mark.chain

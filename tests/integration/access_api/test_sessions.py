@@ -11,11 +11,11 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from berth.access.client.errors import ApiRefused
 from berth.access.client.service import AccessService
 from berth.access.client.wallet import Wallet
 from berth.chain import dev
 from berth.chain.anvil import accounts_key
+from berth.kit.client import ApiRefused
 from tests.integration.access_api.conftest import Service, World, free_port
 from tests.integration.access_api.test_refusals import Attempt, refused
 

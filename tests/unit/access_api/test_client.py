@@ -13,21 +13,14 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from berth.access.client import probe
 from berth.access.client.device import Profile, peers_in, private_from, private_in, private_text, write_private
-from berth.access.client.errors import (
-    ApiRefused,
-    ClientError,
-    NothingToUse,
-    Unreachable,
-    Untrusted,
-    WalletError,
-    WrongUsage,
-)
+from berth.access.client.errors import NothingToUse, Untrusted, WalletError
 from berth.access.client.probe import Measured, choose, measure, ranked
 from berth.access.client.service import AccessService
 from berth.access.client.wallet import Wallet
 from berth.access.possession import public_of
 from berth.chain import dev
 from berth.chain.eip712 import domain, register_message, revoke_message
+from berth.kit.client import ApiRefused, ClientError, Unreachable, WrongUsage
 
 # ---------------------------------------------------------------- which node
 

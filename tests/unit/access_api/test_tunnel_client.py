@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import pytest
 
-from berth.access.client.errors import ClientError, Unreachable
 from berth.access.client.tunnel.bridges import Bridge, mtu, nudge, ordered
 from berth.access.client.tunnel.keeper import Keeper, choose, status_of
 from berth.access.client.tunnel.peers import Interface, NoInterface
 from berth.access.client.tunnel.program import Program
+from berth.kit.client import ClientError, Unreachable
 
 A, B, C = (letter * 43 + "=" for letter in "ABC")
 a1, a2 = Bridge("a.example:443", "node-a", A), Bridge("a.example:444", "node-a", A)

@@ -12,12 +12,13 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from berth.access.client import probe
 from berth.access.client.device import private_in
-from berth.access.client.errors import ApiRefused, NothingToUse, Unreachable, Untrusted, WrongUsage
+from berth.access.client.errors import NothingToUse, Untrusted
 from berth.access.client.service import AccessService, Registered
 from berth.access.client.wallet import Wallet
 from berth.access.possession import public_of
 from berth.chain import dev
 from berth.cli.connect import _choose_node, _choose_pass, _node_in, _register
+from berth.kit.client import ApiRefused, Unreachable, WrongUsage
 
 
 class Service:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from websockets.sync.server import Server, ServerConnection, serve
 
-from berth.access.client.errors import ApiRefused, Unreachable
+from berth.kit.client import ApiRefused, Unreachable
 from berth.leases.client.follow import follow
 from berth.leases.client.service import Caller, LeaseService
 from tests.unit.cli.test_lease import line

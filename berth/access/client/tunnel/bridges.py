@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Final, Self
 
-from berth.access.client.errors import ClientError
 from berth.access.client.service import AccessService
 from berth.chain.endpoint import Endpoint
 from berth.chain.node_registry import NodeRegistry
 from berth.chain.quorum import Quorum
+from berth.kit.client import ClientError
 
 local_port: Final = 51888
 """UDP port on 127.0.0.1 where the client end listens, and where a bridged configuration leads: no node's by default."""

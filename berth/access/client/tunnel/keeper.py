@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from berth.access.client.errors import ClientError
 from berth.access.client.tunnel.bridges import Bridge, Source, ordered
 from berth.access.client.tunnel.peers import Interface, NoInterface
 from berth.access.client.tunnel.program import Program
 from berth.chain.errors import ChainError
+from berth.kit.client import ClientError
 
 refresh_every: Final = 15.0  # seconds between two looks at the list
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from berth.access.client.errors import ClientError
+from berth.kit.client import ClientError
 
 _keepalive: Final = 25  # seconds, as in the file that `berth connect` writes
 _limit: Final = 10.0  # seconds for one command

@@ -18,8 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from berth.access.client.errors import ClientError
 from berth.access.client.tunnel.bridges import Bridge
+from berth.kit.client import ClientError
 
 name: Final = "berth-bridge"
 variable: Final = "BERTH_BRIDGE"

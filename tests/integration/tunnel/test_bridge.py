@@ -8,7 +8,7 @@ import re
 import socket
 import struct
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 
@@ -114,10 +114,12 @@ def test_who_misbehaves_is_closed_and_nothing_is_left(lab: Lab) -> None:
             "truncated"
         }
 
-        crowd = [stack.enter_context(connect(server)) for _ in range(25)]
+        for _ in range(25):
+            # Those above the limit may be closed before they know that they were let in.
+            with suppress(ConnectionError):
+                stack.enter_context(connect(server))
         eventually(lambda: server.stats()["refused"].get("too many of one address", 0) >= 6, "the limit holds")
         assert answers(other)
-        del crowd
 
 
 def test_only_a_bridge_whose_node_is_well_takes_clients(lab: Lab) -> None:

@@ -355,13 +355,18 @@ def owners(gateway: Container) -> dict[str, str]:
     return {address: owner for _, address, owner in rows}
 
 
+def echoes(client: Client) -> int:
+    """How many answers the open socket has had: whole lines, since what it dies of quotes its source."""
+    return client.run("cat /tmp/hold.log").splitlines().count("echo")
+
+
 def test_who_buys_a_pass_and_registers_it_at_once_does_not_reach_what_its_seller_leased(
     scene: Scene, chain: Chain, networks: Networks
 ) -> None:
     client, seller = scene.clients[0], scene.members[0]
     client.run(f"cat > /tmp/hold.py <<'E'\n{hold}\nE")
     client.run(f"nohup python3 /tmp/hold.py {here} mine.{domain} > /tmp/hold.log 2>&1 &")
-    until(lambda: client.run("cat /tmp/hold.log").count("echo") > 1, 5, "the socket does not open")
+    until(lambda: echoes(client) > 1, 5, "the socket does not open")
     # As like the seller as can be: the same device and key, and the node hears of sale and registration at once.
     buyer = chain.register(chain.sell(seller), seller.token, seller.key)
     access = chain.list()
@@ -374,9 +379,9 @@ def test_who_buys_a_pass_and_registers_it_at_once_does_not_reach_what_its_seller
         client.use(tunnel(scene.node, networks, address, subnet).config())
     # The manager has not ended the seller's lease yet: it runs, and is not even a name for the buyer.
     assert get(client, "mine")["status"] == 404
-    ended = client.run("cat /tmp/hold.log").count("echo")
+    ended = echoes(client)
     time.sleep(1)
-    assert client.run("cat /tmp/hold.log").count("echo") == ended, "the seller's socket is still open"
+    assert echoes(client) == ended, "the seller's socket is still open"
     scene.leases.lease(buyer, "mine")
     until(lambda: get(client, "mine")["status"] == 200, 10, "the buyer does not reach a lease of their own")
 
@@ -387,7 +392,7 @@ def test_a_pass_that_is_sold_loses_its_leases_and_open_sockets(scene: Scene, cha
         client.run(f"cat > /tmp/hold.py <<'E'\n{hold}\nE")
         client.run(f"nohup python3 /tmp/hold.py {here} mine.{domain} > /tmp/hold.log 2>&1 & echo $! > /tmp/hold.pid")
     for client in (alice, bob):
-        until(lambda c=client: c.run("cat /tmp/hold.log").count("echo") > 1, 5, client.run("cat /tmp/hold.log"))  # type: ignore[misc]
+        until(lambda c=client: echoes(c) > 1, 5, client.run("cat /tmp/hold.log"))  # type: ignore[misc]
     mine, others = (owner_word(one.token, one.wallet.address) for one in (seller, keeper))
     assert list(owners(scene.gateway).values()).count(mine) == 2  # IPv4 and IPv6
     chain.sell(seller)
@@ -398,8 +403,8 @@ def test_a_pass_that_is_sold_loses_its_leases_and_open_sockets(scene: Scene, cha
     assert get(alice, "mine")["status"] == 0
     until(lambda: "timed out" in alice.run("cat /tmp/hold.log"), 5, alice.run("cat /tmp/hold.log"))
     # Nobody else noticed.
-    before = bob.run("cat /tmp/hold.log").count("echo")
-    until(lambda: bob.run("cat /tmp/hold.log").count("echo") > before + 2, 5, bob.run("cat /tmp/hold.log"))
+    before = echoes(bob)
+    until(lambda: echoes(bob) > before + 2, 5, bob.run("cat /tmp/hold.log"))
     assert get(bob, "mine")["status"] == 200
 
 
@@ -409,7 +414,7 @@ def test_what_is_open_to_a_lease_is_closed_when_the_manager_says_so(scene: Scene
     for client, lease in zip(scene.clients, scene.leases.containers[1:3], strict=True):
         client.run(f"cat > /tmp/hold.py <<'E'\n{hold}\nE")
         client.run(f"nohup python3 /tmp/hold.py {here} mine.{domain} > /tmp/hold.log 2>&1 &")
-        until(lambda c=client: c.run("cat /tmp/hold.log").count("echo") > 1, 5, "the socket does not open")  # type: ignore[misc]
+        until(lambda c=client: echoes(c) > 1, 5, "the socket does not open")  # type: ignore[misc]
         lease.reload()
         addresses.append(lease.attrs["NetworkSettings"]["Networks"][scene.leases.network.name]["IPAddress"])
     alice, bob = scene.clients
@@ -419,8 +424,8 @@ def test_what_is_open_to_a_lease_is_closed_when_the_manager_says_so(scene: Scene
     assert asyncio.run(gates.close("10.255.255.1")) == 0
     assert asyncio.run(gates.close(addresses[0])) == 1
     until(lambda: alice.run("pgrep -f hold.py || true").strip() == "", 2, alice.run("cat /tmp/hold.log"))
-    before = bob.run("cat /tmp/hold.log").count("echo")
-    until(lambda: bob.run("cat /tmp/hold.log").count("echo") > before + 2, 5, bob.run("cat /tmp/hold.log"))
+    before = echoes(bob)
+    until(lambda: echoes(bob) > before + 2, 5, bob.run("cat /tmp/hold.log"))
     # The pass lets its device in as before: there is no session to refuse.
     assert get(alice, "mine")["status"] == 200
 

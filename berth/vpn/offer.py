@@ -6,10 +6,8 @@ network where it was made, whoever accepts from it.  One gateway at a time is se
 
 from __future__ import annotations
 
-import os
 import select
 import socket
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -17,47 +15,35 @@ from typing import Final
 from berth.access.tunnel import Subnets
 from berth.kit.logging import get_logger
 from berth.vpn.errors import NodeError
+from berth.vpn.gateway.listener import Listener, look
 from berth.vpn.gateway.wire import Hello, owner_word, owners_line, ready
 from berth.vpn.owners import Feed, Owned, Owners
 
-_look: Final = 0.25  # seconds: how often it is looked whether the gateway is still there
 _patience: Final = 5.0  # seconds in which a gateway has to take what it is told
-_join: Final = 2.0
 _free_bind: Final = ((socket.IPPROTO_IP, 15), (socket.IPPROTO_IPV6, 78))
 """IP_FREEBIND and IPV6_FREEBIND, which :mod:`socket` does not name."""
 
 
 class Offer:
-    """A thread that serves the gateway at ``path``.
+    """Serves the gateway at ``path``.
 
     ``addresses``: the node's own in the tunnel; ``port``: where peers find the gateway there.
     """
 
     def __init__(self, node: str, path: Path, addresses: Sequence[str], port: int, subnets: Subnets, owners: Owners):
-        self._node, self._path, self._addresses, self._port = node, path, tuple(addresses), port
+        self._node, self._addresses, self._port = node, tuple(addresses), port
         self._subnets, self._owners = subnets, owners
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="offer", daemon=True)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener = Listener(path, "offer", self._serve, backlog=1, lost="the gateway is not served any more")
         self._served = False
         self._log = get_logger("offer")
 
     def start(self) -> None:
         """Listen; OSError where the folder is not there, or not this node's."""
-        self._path.unlink(missing_ok=True)
-        self._socket.bind(str(self._path))
-        # The gateway is another user.  Who may come here is who has the folder.
-        os.chmod(self._path, 0o666)
-        self._socket.listen(1)
-        self._socket.settimeout(_look)
-        self._thread.start()
+        self._listener.start()
 
     def stop(self) -> None:
         """Ends the thread, and waits for it."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(_join)
-        self._socket.close()
+        self._listener.stop()
 
     def check(self) -> str:
         """For health reports; NodeError while no gateway is there."""
@@ -65,26 +51,9 @@ class Offer:
             raise NodeError("no gateway listens: see `make logs` of it")
         return f"{len(self._owners)} addresses"
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                connection, _ = self._socket.accept()
-            except TimeoutError:
-                continue
-            except OSError as error:
-                self._log.error("the gateway cannot be waited for", reason=str(error))
-                return
-            with connection:
-                try:
-                    self._serve(connection)
-                except OSError as error:
-                    self._log.warning("the gateway is not served any more", reason=str(error))
-                finally:
-                    self._served = False
-
     def _serve(self, connection: socket.socket) -> None:
         connection.settimeout(_patience)
-        listeners = [_listener(address, self._port) for address in self._addresses]
+        listeners = [_bound(address, self._port) for address in self._addresses]
         try:
             hello = Hello(self._node, self._addresses).line()
             sent = socket.send_fds(connection, [hello], [each.fileno() for each in listeners])
@@ -97,12 +66,13 @@ class Offer:
         try:
             self._tell(connection, feed)
         finally:
+            self._served = False
             feed.close()
 
     def _tell(self, connection: socket.socket, feed: Feed) -> None:
         connection.sendall(owners_line(self._told(feed.take(0))))
-        while not self._stop.is_set():
-            if owned := feed.take(_look):
+        while not self._listener.stopping.is_set():
+            if owned := feed.take(look):
                 connection.sendall(owners_line(self._told(owned)))
             if select.select([connection], [], [], 0)[0]:
                 # Once that it answers peers, and then nothing any more: what can be read is its end.
@@ -120,7 +90,7 @@ class Offer:
         return {**first, **second}
 
 
-def _listener(address: str, port: int) -> socket.socket:
+def _bound(address: str, port: int) -> socket.socket:
     """Bound, and not listening yet.  Also where the address is not there yet, or comes anew with the interface."""
     six = ":" in address
     made = socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_STREAM)

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Final, Self
@@ -17,6 +18,7 @@ from typing import Any, Final, Self
 import httpx
 
 _connects_within: Final = 5.0  # seconds
+_pause: Final = 0.5  # seconds before the second try; doubling
 _away: Final = (502, 503, 504)  # of HTTP: what a gateway answers for a service that is not up
 
 
@@ -74,11 +76,28 @@ class JsonApi:
         *,
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        tries: int = 1,
     ) -> dict[str, Any]:
         """What is answered to one request; empty where there is nothing to say (204).
 
+        ``tries``: how often it is sent where no answer comes, for what may be done twice, or knows that it was done.
         Errors: Unreachable, also where something else answers or a gateway does in the service's place; ApiRefused.
         """
+        for attempt in range(tries - 1):
+            try:
+                return self._once(method, path, body, query, headers)
+            except Unreachable:
+                time.sleep(_pause * 2**attempt)
+        return self._once(method, path, body, query, headers)
+
+    def _once(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        query: Mapping[str, Any] | None,
+        headers: Mapping[str, str] | None,
+    ) -> dict[str, Any]:
         try:
             response = self._http.request(method, path, json=body, params=query, headers=headers)
         except httpx.HTTPError as error:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from berth.kit.client import ApiRefused, JsonApi, Unreachable, WrongUsage
+from berth.kit.client import ApiRefused, JsonApi, WrongUsage
 
 _answers_within: Final = 45.0  # seconds: the manager waits for Docker
 _tries: Final = 3
-_pause: Final = 0.5  # seconds before the second try; doubling
 _page: Final = 200
 
 
@@ -45,15 +43,15 @@ class LeaseService(JsonApi):
 
     def scenarios(self) -> dict[str, Any]:
         """What can be leased, and who may."""
-        return self._ask("GET", "/api/scenarios")
+        return self.call("GET", "/api/scenarios")
 
     def me(self) -> dict[str, Any]:
         """Who the caller is, and what they may still lease."""
-        return self._ask("GET", "/api/users/me")
+        return self.call("GET", "/api/users/me")
 
     def register(self, username: str) -> dict[str, Any]:
         """A user and their token, which is told this once."""
-        return self._ask("POST", "/api/users", {"username": username})
+        return self.call("POST", "/api/users", {"username": username})
 
     def create(
         self,
@@ -86,7 +84,7 @@ class LeaseService(JsonApi):
             query["username"] = username
         found: list[dict[str, Any]] = []
         while True:
-            page = self._ask("GET", "/api/containers", query=query)
+            page = self.call("GET", "/api/containers", query=query)
             found += page["containers"]
             if not page.get("next"):
                 return found
@@ -95,7 +93,7 @@ class LeaseService(JsonApi):
     def find(self, name: str) -> dict[str, Any]:
         """The lease of this id or name, one that runs before one that ended; ApiRefused (404) where there is none."""
         try:
-            return self._ask("GET", f"/api/containers/{_part(name)}")
+            return self.call("GET", f"/api/containers/{_part(name)}")
         except ApiRefused as refused:
             if refused.status not in (404, 422):
                 raise
@@ -109,7 +107,7 @@ class LeaseService(JsonApi):
 
     def show(self, identifier: str) -> dict[str, Any]:
         """One lease."""
-        return self._ask("GET", f"/api/containers/{_part(identifier)}")
+        return self.call("GET", f"/api/containers/{_part(identifier)}")
 
     def extend(self, identifier: str, minutes: int, key: str | None = None) -> dict[str, Any]:
         """More time."""
@@ -117,19 +115,19 @@ class LeaseService(JsonApi):
 
     def pause(self, identifier: str) -> dict[str, Any]:
         """Stops its processes where they are; its remaining time stays."""
-        return self._ask("POST", f"/api/containers/{_part(identifier)}/pause", tries=_tries)
+        return self.call("POST", f"/api/containers/{_part(identifier)}/pause", tries=_tries)
 
     def resume(self, identifier: str) -> dict[str, Any]:
         """Goes on where it was paused."""
-        return self._ask("POST", f"/api/containers/{_part(identifier)}/resume", tries=_tries)
+        return self.call("POST", f"/api/containers/{_part(identifier)}/resume", tries=_tries)
 
     def remove(self, identifier: str, wait: float = 0.0) -> None:
         """Ends it; ``wait`` seconds (at most 30) until it is gone."""
-        self._ask("DELETE", f"/api/containers/{_part(identifier)}?wait={wait:g}", tries=_tries)
+        self.call("DELETE", f"/api/containers/{_part(identifier)}?wait={wait:g}", tries=_tries)
 
     def session(self, identifier: str) -> dict[str, Any]:
         """A way in through the gateway: ``url`` for a browser, ``token`` for programs (X-Berth-Session)."""
-        return self._ask("POST", f"/api/containers/{_part(identifier)}/session")
+        return self.call("POST", f"/api/containers/{_part(identifier)}/session")
 
     def log(self, identifier: str, role: str = "", after: str = "") -> Iterator[dict[str, Any]]:
         """What it has written so far, from after a cursor on."""
@@ -139,7 +137,7 @@ class LeaseService(JsonApi):
         while True:
             if after:
                 query["after"] = after
-            page = self._ask("GET", f"/api/containers/{_part(identifier)}/logs", query=query)
+            page = self.call("GET", f"/api/containers/{_part(identifier)}/logs", query=query)
             yield from page["lines"]
             # A page that goes nowhere would be asked for without end.
             if not page["more"] or page["cursor"] == after:
@@ -147,26 +145,7 @@ class LeaseService(JsonApi):
             after = page["cursor"]
 
     def _make(self, path: str, body: Mapping[str, Any], key: str | None) -> dict[str, Any]:
-        return self._ask("POST", path, body, headers={"Idempotency-Key": key or str(uuid.uuid4())}, tries=_tries)
-
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None = None,
-        *,
-        query: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-        tries: int = 1,
-    ) -> dict[str, Any]:
-        for attempt in range(1, tries + 1):
-            try:
-                return self.call(method, path, body, query=query, headers=headers)
-            except Unreachable:
-                if attempt == tries:
-                    raise
-                time.sleep(_pause * 2 ** (attempt - 1))
-        raise AssertionError("tries is above 0")
+        return self.call("POST", path, body, headers={"Idempotency-Key": key or str(uuid.uuid4())}, tries=_tries)
 
 
 def _part(text: str) -> str:

@@ -15,8 +15,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from berth.cli.__main__ import app
+from berth.kit import client
 from berth.leases.api.models import ContainerInfo, LogLine
-from berth.leases.client import service as client
 
 token = "berth_token-of-alice"
 identifier = "01jdm3v9k2x4q8w6e5r7t9y1u3"

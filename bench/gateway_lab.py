@@ -22,7 +22,7 @@ from docker.models.containers import Container
 
 from bench.harness import progress
 from components.haproxy import Front, render
-from components.lease_front import LeaseFront
+from components.lease_front import LeaseFront, silence
 from components.parts import access_part, leases_part, web_part
 from engine.docker.build import Build, run_build
 
@@ -130,11 +130,7 @@ def _ours() -> dict[str, str]:
     """The gateway's files as the stack makes them, for leases that need a session."""
     front = Front("http://localhost/", leases=LeaseFront(stack, domain, per_minute=1_000_000_000))
     files = render([access_part(8080), leases_part(8080), web_part(8080)], stack, front)
-    files |= {
-        "session-key": f"global\n    setenv LEASE_SESSION_KEY {key}\n",
-        "revoked.map": "# none\n",
-        "addresses.map": "# none\n",
-    }
+    files["session-key"] = f"global\n    setenv LEASE_SESSION_KEY {key}\n"
     return {f"/run/berth/{name}": text for name, text in files.items()}
 
 
@@ -146,7 +142,7 @@ def _bare() -> dict[str, str]:
     kept = "\n".join(line for line in kept.splitlines() if "/run/gateway/" not in line)
     way = (
         "frontend all\n    bind :8000\n    default_backend one\n"
-        "backend one\n    http-reuse always\n    http-response set-log-level silent if { status lt 500 }\n"
+        f"backend one\n    http-reuse always\n    {silence}\n"
         f"    server one berth-{stack}-lease-ann:8080\n"
     )
     return {"/run/berth/haproxy.cfg": f"{kept}\n{way}"}

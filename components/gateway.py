@@ -12,7 +12,7 @@ import pulumi_docker as docker
 from components.base import Component, Limits, files_directory, service_user
 from components.haproxy import Front, render
 from components.images import Images, official_gateway_user
-from components.lease_front import LeaseFront, addresses_map, revoked_map
+from components.lease_front import LeaseFront
 from components.network import Network
 from components.parts import Part
 from components.settings import GatewaySettings, LeaseSettings, is_secret
@@ -69,8 +69,6 @@ class Gateway(Component):
             volumes[runtime_folder] = pool.runtime
             # HAProxy makes an entry of it in its own environment, which nobody else sees.
             files["session-key"] = pulumi.Output.concat("global\n    setenv LEASE_SESSION_KEY ", pool.session_key, "\n")
-            files[revoked_map.rpartition("/")[2]] = "# Sessions and leases that are revoked, as long as HAProxy runs.\n"
-            files[addresses_map.rpartition("/")[2]] = "# Where leases are, for a moment.\n"
             command += ["-f", f"{files_directory}/session-key"]
         self.container(
             "gateway",

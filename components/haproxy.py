@@ -113,7 +113,10 @@ def render(parts: Sequence[Part], stack: str, front: Front) -> dict[str, str]:
         "backends": "\n".join([*map(_backend, parts), *map(_ping, _nodes(parts))]).rstrip(),
     }
     texts = ("missing.html", "away.html", *_asset_kinds)
-    leases = {file: (pages / file).read_text() for file in lease_front.pages} if front.leases else {}
+    leases: dict[str, str] = {}
+    if front.leases:
+        leases = {file: (pages / file).read_text() for file in lease_front.pages}
+        leases |= {path.rpartition("/")[2]: text for path, text in lease_front.maps.items()}
     return {
         **leases,
         "haproxy.cfg": _fill((_templates / "haproxy.cfg").read_text(), values),

@@ -29,6 +29,13 @@ withheld: Final = (
     "http-response del-header Set-Cookie",
 )
 """What of callers never reaches a lease, nor what of a lease its callers."""
+silence: Final = "http-response set-log-level silent if { status lt 500 }"
+"""Who visits which lease is nobody's concern here, and a line for each request costs more than the request."""
+maps: Final = {
+    revoked_map: "# Sessions and leases that are revoked, as long as HAProxy runs.\n",
+    addresses_map: "# Where leases are, for a moment.\n",
+}
+"""Files that HAProxy fills itself, as they are at its start."""
 pages: Final = ("lease-missing.html", "lease-closed.html", "lease-away.html", "lease-busy.html")
 
 manager: Final = "leases"
@@ -127,8 +134,7 @@ def backends(front: LeaseFront | None) -> str:
         # Whose cookies and headers these are is the gateway's concern; a lease belongs to somebody else.
         *withheld,
         "http-request set-dst var(txn.address)",
-        # Who visits which lease is nobody's concern here, and a line for each request costs more than the request.
-        "http-response set-log-level silent if { status lt 500 }",
+        silence,
         "http-reuse always",
         "retries 1",
         "retry-on conn-failure",

@@ -85,7 +85,6 @@ class LeaseLab:
         )
         files = render([access_part(8080), leases_part(8080), web_part(8080)], self.stack, front)
         files["session-key"] = f"global\n    setenv LEASE_SESSION_KEY {key}\n"
-        files |= {"revoked.map": "# none\n", "addresses.map": "# none\n"}
         made: Container = self.daemon.containers.create(
             self.images("gateway"),
             ["haproxy", "-W", "-db", "-f", "/run/berth/session-key", "-f", "/run/berth/haproxy.cfg"],

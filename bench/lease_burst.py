@@ -19,6 +19,7 @@ import docker
 from bench.harness import Measurement, progress
 from bench.lease_lab import Servers, World, built, catalogue, eventually
 from bench.lease_provision import _options
+from bench.wireguard_lab import percentile
 
 _leases: Final = 100
 _in_flight: Final = 8
@@ -86,12 +87,10 @@ def run() -> list[Measurement]:
 
 def _spread(case: str, ours: list[float], bare: list[float] | None = None) -> list[Measurement]:
     """p50 and p95 of sorted seconds from the end of each."""
-
-    def at(share: float, of: list[float]) -> float:
-        return of[min(len(of) - 1, int(len(of) * share))]
-
     return [
-        Measurement("lease_burst", case, name, "s", at(share, ours), at(share, bare) if bare else None, _soon)
+        Measurement(
+            "lease_burst", case, name, "s", percentile(ours, share), percentile(bare, share) if bare else None, _soon
+        )
         for name, share in (("p50", 0.5), ("p95", 0.95))
     ]
 

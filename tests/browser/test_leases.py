@@ -289,10 +289,7 @@ def test_with_tokens_one_registers(visitor: Callable[..., Visit], placed: Callab
 def test_with_passes_the_wallet_signs_in(
     visitor: Callable[..., Visit], placed: Callable[..., Place], world: Chain
 ) -> None:
-    place = placed(
-        LEASE_ACCESS="pass", ACCESS_SESSION_KEY=world.session_key, CHAIN_ID=str(world.endpoint.chain_id),
-        RPC_URLS=world.endpoint.url, KEY_REGISTRY=world.contracts.key_registry,
-    )  # fmt: skip
+    place = placed(**world.lease_variables())
     access = Service(world.variables(PUBLIC_URL=place.url), free_port()).start()
     place.front.routes["/api/access/"] = access.url.removeprefix("http://")
     try:

@@ -25,10 +25,8 @@ Swept = Callable[[str], None]
 class Sweeper:
     """Ends what is overdue, goes on with what ends for too long, drops deadlines of leases that are no more."""
 
-    def __init__(
-        self, engine: Engine, reconciler: Reconciler, keeper: Journal, seconds: float, swept: Swept
-    ) -> None:  # fmt: skip
-        self._engine, self._reconciler, self._journal = engine, reconciler, keeper
+    def __init__(self, engine: Engine, reconciler: Reconciler, journal: Journal, seconds: float, swept: Swept) -> None:
+        self._engine, self._reconciler, self._journal = engine, reconciler, journal
         self._seconds, self._swept = seconds, swept
         self._unknown: frozenset[str] = frozenset()
         self._log = get_logger("sweep")
@@ -58,7 +56,7 @@ class Sweeper:
         for identifier in unknown & self._unknown:
             self._found("journal", identifier)
             await self._journal.drop(identifier)
-        self._unknown = frozenset(unknown)
+        self._unknown = unknown
         # Containers and networks of leases that are no more.
         self._reconciler.ask()
 

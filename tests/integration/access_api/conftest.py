@@ -155,6 +155,16 @@ class World:
             **changes,
         }
 
+    def lease_variables(self) -> dict[str, str]:
+        """What the manager of leases needs where passes say who may lease."""
+        return {
+            "LEASE_ACCESS": "pass",
+            "ACCESS_SESSION_KEY": self.session_key,
+            "CHAIN_ID": str(self.endpoint.chain_id),
+            "RPC_URLS": self.endpoint.url,
+            "KEY_REGISTRY": self.contracts.key_registry,
+        }
+
     def wallet(self) -> Wallet:
         """A fresh account without funds."""
         fresh = dev.Wallet.fresh()

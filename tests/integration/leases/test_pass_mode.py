@@ -81,11 +81,8 @@ def place(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         dev.fund(endpoint, relay.address)
         chain = Chain(endpoint, contracts, relay, node, secrets.token_hex(32))
         access = Service(chain.variables(PUBLIC_URL=front.url), port()).start()
-        leases = World(
-            servers, tmp_path_factory.mktemp("pass"), LEASE_ACCESS="pass", PUBLIC_URL=front.url,
-            ACCESS_SESSION_KEY=chain.session_key, CHAIN_ID=str(endpoint.chain_id), RPC_URLS=endpoint.url,
-            KEY_REGISTRY=contracts.key_registry,
-        )  # fmt: skip
+        folder = tmp_path_factory.mktemp("pass")
+        leases = World(servers, folder, PUBLIC_URL=front.url, **chain.lease_variables())
         try:
             leases.start()
             front.routes |= {"/api/access/": access.url.removeprefix("http://"), "/": f"127.0.0.1:{leases.port}"}

@@ -14,6 +14,9 @@ from bootstrap.step import Context
 
 SOCKET = Path("/var/run/docker.sock")
 PID_FILES = (Path("/var/run/docker.pid"), Path("/var/run/docker/containerd/containerd.pid"))
+INTERFACES = Path("/sys/class/net")
+# Docker's rules about its bridges that concern who is *not* on them: table, chain, and where the bridge is named.
+BRIDGE_RULES = (("nat", "POSTROUTING", "-o"), ("raw", "PREROUTING", "-i"))
 START_LIMIT = 60.0  # seconds that a daemon may take until it answers
 BUILDX_SINCE = 23  # from this major version on a client builds through its buildx plugin alone
 
@@ -157,6 +160,7 @@ def start(context: Context) -> str:
     if dockerd is None:
         raise SetupError("Docker is not running, and there is no dockerd to start", "start Docker, then try again")
     context.note("starting dockerd")
+    remove_stale_rules(context)
     command = shell.as_root(dockerd, "--group", str(os.getgid()))
     for file in PID_FILES:
         remove_stale_pid(context, file)
@@ -181,6 +185,22 @@ def remove_stale_pid(context: Context, file: Path) -> None:
         name = ""
     if name not in ("dockerd", "containerd"):
         context.shell.run(*context.shell.as_root("rm", "-f", str(file)))
+
+
+def remove_stale_rules(context: Context) -> None:
+    """Remove packet filter rules of bridges that are gone, left by a daemon that was killed and knows no more of them.
+
+    They concern everything that is not on that bridge: a network that has its addresses now would be masqueraded
+    inside, so that nobody there could tell who asks.
+    """
+    shell = context.shell
+    for table, chain, direction in BRIDGE_RULES:
+        listed = shell.run(*shell.as_root("iptables", "-t", table, "-S", chain), limit=10)
+        for line in listed.output.splitlines() if listed.ok else ():
+            named = re.search(rf"! {direction} (br-[0-9a-f]{{12}}) ", line)
+            if named and line.startswith("-A ") and not (INTERFACES / named[1]).exists():
+                context.note(f"removing a rule of {named[1]}, which is gone")
+                shell.run(*shell.as_root("iptables", "-t", table, "-D", *line.split()[1:]), limit=10)
 
 
 def _wait(context: Context, log: Path | None) -> None:

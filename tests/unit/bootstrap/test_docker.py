@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap import docker
-from bootstrap.docker import Docker, builder, daemon, remove_stale_pid
+from bootstrap.docker import Docker, builder, daemon, remove_stale_pid, remove_stale_rules
 from bootstrap.errors import SetupError
 from bootstrap.shell import Outcome
 from bootstrap.step import Context
@@ -170,6 +170,32 @@ def test_a_stale_pid_file_goes(context: Context, shell: FakeShell, tmp_path: Pat
 def test_without_a_pid_file_nothing_is_removed(context: Context, shell: FakeShell, tmp_path: Path) -> None:
     remove_stale_pid(context, tmp_path / "docker.pid")
     assert not shell.ran
+
+
+def test_rules_of_bridges_that_are_gone_go(
+    context: Context, shell: FakeShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docker, "INTERFACES", tmp_path)
+    (tmp_path / "br-0123456789ab").mkdir()
+    there, gone = (f"-s 172.30.10.0/24 ! -o br-{name} -j MASQUERADE" for name in ("0123456789ab", "90715b80bde8"))
+    direct = "-d 172.30.10.10/32 ! -i br-90715b80bde8 -j DROP"
+    others = "-A POSTROUTING -s 10.0.0.0/8 ! -o lan0 -j MASQUERADE"
+    shell.when(
+        "iptables -t nat -S POSTROUTING",
+        answer=Outcome(0, f"-P POSTROUTING ACCEPT\n-A POSTROUTING {there}\n-A POSTROUTING {gone}\n{others}\n"),
+    )
+    shell.when("iptables -t raw -S PREROUTING", answer=Outcome(0, f"-A PREROUTING {direct}\n"))
+    remove_stale_rules(context)
+    assert [call for call in shell.ran if "-D" in call] == [
+        f"iptables -t nat -D POSTROUTING {gone}",
+        f"iptables -t raw -D PREROUTING {direct}",
+    ]
+
+
+def test_without_iptables_no_rule_is_looked_for(context: Context, shell: FakeShell) -> None:
+    shell.when("iptables", answer=Outcome(127, "iptables: No such file or directory"))
+    remove_stale_rules(context)
+    assert not [call for call in shell.ran if "-D" in call]
 
 
 def test_a_client_that_builds_and_comes_first_needs_no_link(context: Context, shell: FakeShell) -> None:

@@ -16,6 +16,7 @@ from components.parts import problem
 runtime_socket: Final = "/run/gateway/haproxy.sock"
 revoked_map: Final = "/run/berth/revoked.map"
 addresses_map: Final = "/run/berth/addresses.map"
+sessions_map: Final = "/run/berth/sessions.map"
 ready: Final = "ready"
 """The key in the map of what is revoked that says: it has been filled since HAProxy started."""
 cookie: Final = "berth_lease"
@@ -34,6 +35,7 @@ silence: Final = "http-response set-log-level silent if { status lt 500 }"
 maps: Final = {
     revoked_map: "# Sessions and leases that are revoked, as long as HAProxy runs.\n",
     addresses_map: "# Where leases are, for a moment.\n",
+    sessions_map: "# What sessions say whose signature is good: <container>/<id>/<end>.\n",
 }
 """Files that HAProxy fills itself, as they are at its start."""
 pages: Final = ("lease-missing.html", "lease-closed.html", "lease-away.html", "lease-busy.html")
@@ -174,20 +176,32 @@ def _denials(front: LeaseFront) -> list[str]:
         f"http-request set-var(txn.given) url_param({parameter})",
         f"http-request set-var(txn.jwt) req.cook({cookie}) if !{{ var(txn.jwt) -m found }}",
         "http-request set-var(txn.jwt) var(txn.given) if { var(txn.given) -m found }",
-        # Decoded once: a converter for each claim would do that anew.
-        "http-request set-var(txn.claims) var(txn.jwt),field(2,.),ub64dec",
-        *(f"http-request set-var(txn.{name}) {claim}('$.{name}')" for name in ("aud", "jti")),
-        "http-request set-var(txn.lid) var(txn.jti),field(1,.)",
-        "http-request set-var(txn.now) date",
-        f"http-request set-var(txn.left) {claim}('$.exp','int'),sub(txn.now)",
+        # A signature that is good stays good: what such a session says is kept, by all of its text.
+        f"http-request set-var(txn.kept) var(txn.jwt),map_str({sessions_map})",
+        "acl kept var(txn.kept) -m found",
         # The secret stands in a file of its own, as a variable of HAProxy's.
         'acl signed var(txn.jwt),jwt_verify("HS256","${LEASE_SESSION_KEY}") eq 1',
+        # Decoded once: a converter for each claim would do that anew.
+        "http-request set-var(txn.claims) var(txn.jwt),field(2,.),ub64dec if !kept signed",
+        *(
+            f"http-request set-var(txn.{name}) {claim}('$.{name}'{kind}) if {{ var(txn.claims) -m found }}"
+            for name, kind in (("aud", ""), ("jti", ""), ("exp", ",'int'"))
+        ),
+        f"http-request set-map({sessions_map}) %[var(txn.jwt)] %[var(txn.aud)]/%[var(txn.jti)]/%[var(txn.exp)] "
+        "if { var(txn.claims) -m found }",
+        *(
+            f"http-request set-var(txn.{name}) var(txn.kept),field({at},/) if kept"
+            for at, name in enumerate(("aud", "jti", "exp"), 1)
+        ),
+        "http-request set-var(txn.lid) var(txn.jti),field(1,.)",
+        "http-request set-var(txn.now) date",
+        "http-request set-var(txn.left) var(txn.exp),sub(txn.now)",
         "acl for_it var(txn.aud),strcmp(txn.target) eq 0",
         "acl fresh var(txn.left) -m int gt 0",
         f"acl revoked var(txn.jti),map_str({revoked_map}) -m found",
         f"acl revoked var(txn.lid),map_str({revoked_map}) -m found",
         f"acl known str({ready}),map_str({revoked_map}) -m found",
-        "http-request set-var(txn.session) bool(true) if for_it fresh signed !revoked known",
+        "http-request set-var(txn.session) bool(true) if for_it fresh !revoked known",
         "acl session var(txn.session) -m bool",
     ]
     if not front.open:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 revoked_map: Final = "/run/berth/revoked.map"
-addresses_map: Final = "/run/berth/addresses.map"
+kept_maps: Final = ("/run/berth/addresses.map", "/run/berth/sessions.map")
 ready: Final = "ready"
 
 _backend: Final = "lease"
@@ -59,8 +59,9 @@ class Gateway:
         """Takes out what is past its time anyway."""
         for key in keys:
             await self._ask(f"del map {revoked_map} {_plain(key)}")
-        # Addresses count for a moment, but stay until they are asked for again.
-        await self._ask(f"clear map {addresses_map}")
+        # What it keeps for itself stays until it is asked for again, and would grow.
+        for kept in kept_maps:
+            await self._ask(f"clear map {kept}")
 
     async def close(self, address: str) -> int:
         """Ends the open connections to the lease at this address; how many there were.

@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from berth.leases.gateway import Gateway
+from components.lease_front import sessions_map
 from tests.integration.platform.lease_lab import LeaseLab, domain, lease_labs
 
 pytestmark = pytest.mark.docker
@@ -178,6 +179,29 @@ def test_a_revoked_session_is_refused_and_its_open_sockets_close(lab: LeaseLab, 
     assert lab.get("ann", session=other).status_code == 401
     asyncio.run(runtime.forget(["l-2"]))
     assert lab.get("ann", session=other).status_code == 200
+
+
+def test_a_session_that_is_kept_counts_no_longer_and_for_no_more_than_it_says(
+    lab: LeaseLab, ann: Any, runtime: Gateway
+) -> None:
+    def kept() -> set[str]:
+        shown = asyncio.run(runtime._ask(f"show map {sessions_map}"))
+        return {line.split()[1] for line in shown.splitlines() if line}
+
+    asyncio.run(runtime.forget([]))
+    short, lasting = lab.token("ann", seconds=3)[0], lab.token("ann")[0]
+    assert [lab.get("ann", session=token).status_code for token in (short, short, lasting)] == [200] * 3
+    assert kept() == {short, lasting}
+    head, body, signature = lasting.split(".")
+    for other in (f"{head}.{body}.", f"{head}.{body}.{signature[::-1]}", f"{lasting}.x", forged(lab), "x"):
+        assert lab.get("ann", session=other).status_code == 401, other
+    assert lab.get("none-such", session=lasting).status_code == 401
+    assert kept() == {short, lasting}
+    time.sleep(4)
+    assert lab.get("ann", session=short).status_code == 401
+    asyncio.run(runtime.forget([]))
+    assert kept() == set()
+    assert lab.get("ann", session=lasting).status_code == 200
 
 
 def test_what_a_lease_does_breaks_nobody_elses_connection(lab: LeaseLab, ann: Any) -> None:

@@ -28,7 +28,7 @@ class Door:
     ) -> None:
         self._gateway, self._nodes, self._seconds, self._now, self._revoked = gateway, nodes, seconds, now, revoked
         self._log = get_logger("door")
-        self._untold: dict[str, int] = {}
+        self._untold: dict[str, tuple[int, list[str]]] = {}
         self.error: str | None = None
 
     async def run(self) -> None:
@@ -45,8 +45,8 @@ class Door:
                         pruned = self._now()
                         known = await self._gateway.revoked()
                         await self._gateway.forget([k for k, until in known.items() if 0 < until < pruned])
-                    for key, until in list(self._untold.items()):
-                        await self._gateway.revoke(key, until)
+                    for key, (until, addresses) in list(self._untold.items()):
+                        await self._tell(self._gateway, key, until, addresses)
                         del self._untold[key]
                     self.error = None
                 except (GatewayAway, LeaseError) as error:
@@ -73,16 +73,21 @@ class Door:
             return
         try:
             async with asyncio.timeout(_farewell_seconds):
-                await self._gateway.revoke(key, int(until) + 1)
-                for address in addresses:
-                    await self._gateway.close(address)
+                await self._tell(self._gateway, key, int(until) + 1, addresses)
         except (GatewayAway, TimeoutError) as error:
-            self._untold[key] = int(until) + 1
+            self._untold[key] = int(until) + 1, addresses
             self._note(str(error) or "the gateway is slow")
+
+    async def _tell(self, gateway: Gateway, key: str, until: int, addresses: list[str]) -> None:
+        await gateway.revoke(key, until)
+        for address in addresses:
+            await gateway.close(address)
 
     async def leave(self, lease: Lease, addresses: list[str]) -> None:
         """The lease ends: its sessions do, and its connections, before its address is another's."""
         await self.refuse(lease.id, self._now() + self._seconds, addresses)
+        for key, (until, at) in self._untold.items():
+            self._untold[key] = until, [address for address in at if address not in addresses]
 
     def _note(self, told: str) -> None:
         if self.error is None:

@@ -23,7 +23,7 @@ class Phase(StrEnum):
 
 
 Blocked = Literal["ending", "not-running", "not-paused", "limit-reached"]
-Ending = Literal["deleted", "expired", "failed", "drained", "sold"]
+Ending = Literal["deleted", "expired", "failed", "drained", "sold", "no-pass"]
 
 _moves: Final[dict[Phase, frozenset[Phase]]] = {
     Phase.requested: frozenset({Phase.creating, Phase.expiring, Phase.deleting}),
@@ -223,6 +223,7 @@ def why(lease: Lease) -> str:
         "deleted": "its holder ended it",
         "drained": "the operator ended it",
         "sold": "its pass has another holder",
+        "no-pass": "its holder has no access pass any more",
     }[lease.ended_by]
 
 

@@ -129,7 +129,8 @@ class Callers:
         if self._holders is None:
             return
         if not await run_in_threadpool(self._holders.holds, wallet):
-            raise Refused(403, "not-entitled", f"{wallet} holds no access pass that counts now")
+            told = f"{wallet} holds no access pass that counts now: get or renew one, or sign in with another wallet"
+            raise Refused(403, "not-entitled", told)
 
 
 def _token(connection: HTTPConnection) -> str:

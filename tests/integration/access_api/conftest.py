@@ -175,6 +175,11 @@ class World:
         wallet = self.wallet()
         return wallet, dev.mint(self.endpoint, self.contracts.access_pass, accounts_key, wallet.address, expires)
 
+    def lend(self, owner: Wallet, token: int, to: str, until: int) -> None:
+        """ERC-4907: until then the pass counts for ``to``, or for its owner again where that is the zero address."""
+        dev.fund(self.endpoint, owner.address)
+        Sender(self.endpoint, owner.key).send("AccessPass", self.contracts.access_pass, "setUser", token, to, until)
+
     def smart_wallet(self, signer: str) -> str:
         """The address of a deployed wallet contract with that signer."""
         return self.deployed(for_tests("SmartWallet"), signer=signer)

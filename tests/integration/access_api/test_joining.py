@@ -122,12 +122,9 @@ def test_an_expired_pass_is_shown_and_refused(world: World, service: Service) ->
 def test_users_and_delegates_have_their_roles(world: World, service: Service) -> None:
     (owner, token), (lender, rented) = world.member(), world.member()
     tenant, helper = world.wallet(), world.wallet()
-    for wallet in (owner, lender):
-        dev.fund(world.endpoint, wallet.address)
+    dev.fund(world.endpoint, owner.address)
     until = int(world.endpoint.request("eth_getBlockByNumber", "latest", False)["timestamp"], 16) + 5000
-    Sender(world.endpoint, lender.key).send(
-        "AccessPass", world.contracts.access_pass, "setUser", rented, tenant.address, until
-    )
+    world.lend(lender, rented, tenant.address, until)
     Sender(world.endpoint, owner.key).send(
         "KeyRegistry", world.contracts.key_registry, "setDelegate", token, helper.address
     )

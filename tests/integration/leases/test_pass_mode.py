@@ -17,6 +17,7 @@ from berth.access.client.service import AccessService
 from berth.access.client.wallet import Wallet
 from berth.chain import anvil, dev, seed
 from berth.chain.anvil import Anvil
+from berth.chain.hashing import zero_address
 from berth.cli.__main__ import app
 from tests.browser.front import Front
 from tests.integration.access_api.conftest import NodeHttp, Service
@@ -131,6 +132,8 @@ def test_a_holder_leases_until_the_pass_is_sold(place: Place) -> None:
     assert place.provision(bearer).status_code == 403
     extended = place.ask("POST", f"/api/containers/{lease['id']}/extend", bearer, json={"minutes": 5})
     assert extended.status_code == 403
+    eventually("the seller's lease ends", lambda: not place.leases.containers(lease["id"]), 40)
+    assert place.leases.records(_id=lease["id"])[0]["ended_by"] == "no-pass"
 
     bought = place.provision(place.sign_in(buyer))
     assert bought.status_code == 201, bought.text
@@ -148,6 +151,19 @@ def test_what_only_a_tunnel_reaches_ends_with_the_sale(place: Place) -> None:
     place.sell(holder, token)
     eventually("its containers are gone", lambda: not place.leases.containers(lease["id"]), 10)
     assert place.leases.records(_id=lease["id"])[0]["ended_by"] == "sold"
+
+
+def test_who_rents_a_pass_leases_for_as_long_as_the_rental(place: Place) -> None:
+    owner, token = place.chain.member()
+    lender, renter = place.sign_in(owner), place.chain.wallet()
+    theirs = place.sign_in(renter)
+    assert place.provision(theirs).status_code == 403
+    place.chain.lend(owner, token, renter.address, int(time.time()) + 3600)
+    eventually("the renter may lease", lambda: place.provision(theirs).status_code == 201, noticed_within)
+    place.awaits_refusal(lender)
+    place.chain.lend(owner, token, zero_address, 0)
+    place.awaits_refusal(theirs)
+    eventually("the owner may again", lambda: place.provision(lender).status_code == 201, noticed_within)
 
 
 def test_a_pass_that_is_over_counts_no_more(place: Place) -> None:

@@ -90,8 +90,9 @@ class Manager:
         self.advance = Advance(self.engine, self.dock, place, self._farewell)
         self.engine.use(self.advance)
         self.pool = Pool(
-            catalogue, self.dock, names, clock, place, settings.longest, settings.pool_hours, self._is_making
-        )
+            catalogue, self.dock, names, clock, place, settings.longest, settings.pool_hours, settings.waiting,
+            self._is_making,
+        )  # fmt: skip
         self.reconciler = Reconciler(self.engine, self.dock, self.pool, self.advance, settings.reconcile_seconds)
         self.sweeper = Sweeper(
             self.engine, self.reconciler, self.journal, settings.cleanup_interval_minutes * 60,
@@ -128,7 +129,8 @@ class Manager:
         )  # fmt: skip
         self._tasks = [asyncio.create_task(one) for one in work]
         if self.holders is not None:
-            self._tasks.append(asyncio.create_task(PassWatch(self.engine, self.holders).run()))
+            only = self.settings.lease_access == "pass"
+            self._tasks.append(asyncio.create_task(PassWatch(self.engine, self.holders, only).run()))
         for task in self._tasks:
             task.add_done_callback(self._ended)
 

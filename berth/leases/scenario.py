@@ -97,7 +97,7 @@ class Template(Shape):
 
 
 class Scenario(Shape):
-    """A template for leases.  ``pool``: how many wait, made and paused, for somebody to take them.
+    """A template for leases.  ``pool``: how many wait, made, for somebody to take them.
 
     ``told`` containers get ``lease.json`` in :data:`told_folder` before they run: their lease's id, name, host, user,
     deadline, tokens and options.  A scenario with a pool whose environment needs to know the lease has to read it

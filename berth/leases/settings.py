@@ -28,6 +28,7 @@ REAPER_SECONDS            how often the reaper looks (2)
 REAPER_GRACE_SECONDS      what it leaves the manager after a lease's time is over (10)
 KEEP_MINUTES              how long ended leases and their logs can be looked at (60)
 POOL_HOURS                how old a waiting container may become (12)
+POOL_WAITS                how it waits: paused, running, or auto: paused where a paused one can be killed (auto)
 SESSION_KEY               HS256 secret that the gateway knows too; from a file (SESSION_KEY_FILE)
 SESSION_SECONDS           how long a session at the gateway lasts (3600)
 GATEWAY_SOCKET            HAProxy's runtime socket, for revoking sessions (none)
@@ -55,6 +56,7 @@ from berth.kit.settings import ServiceSettings
 from berth.leases.scenario import Catalogue, Exposure, parse
 
 Access = Literal["open", "token", "pass"]
+Waiting = Literal["paused", "running"]
 Positive = Annotated[int, Field(ge=1, le=10**9)]
 Minutes = Annotated[int, Field(ge=1, le=525_600)]
 
@@ -130,6 +132,7 @@ class ManagerSettings(LeaseSettings):
     warn_seconds: Annotated[str, AfterValidator(_seconds)] = "300,60"
     keep_minutes: Minutes = 60
     pool_hours: Annotated[float, Field(gt=0, le=8760)] = 12
+    pool_waits: Waiting | Literal["auto"] = "auto"
     session_key: Annotated[SecretStr, Field(min_length=32)]
     session_seconds: Annotated[int, Field(ge=60, le=3600)] = 3600
     gateway_socket: str = ""
@@ -180,6 +183,17 @@ class ManagerSettings(LeaseSettings):
     @property
     def network(self) -> str:
         return self.lease_network or f"berth-{self.stack}-leases"
+
+    @cached_property
+    def waiting(self) -> Waiting:
+        """How members of the pool wait.
+
+        The first version of cgroups keeps a frozen process from dying, whoever kills it: a daemon that is killed would
+        leave it behind for good.  (The files are those of this kernel, which is the daemon's too.)
+        """
+        if self.pool_waits != "auto":
+            return self.pool_waits
+        return "paused" if Path("/sys/fs/cgroup/cgroup.controllers").exists() else "running"
 
     @property
     def longest(self) -> float:

@@ -1,4 +1,4 @@
-"""Containers that wait, made and paused, for somebody to lease them.
+"""Containers that wait, made and (where that does no harm) paused, for somebody to lease them.
 
 A member bears the id of the lease that it will be, because labels cannot change: whoever takes it inserts a lease with
 that id, and the database sees to it that nobody else does.  So nothing but labels says what is in the pool.
@@ -21,6 +21,7 @@ from berth.leases.errors import LeaseError
 from berth.leases.model import new_id
 from berth.leases.names import Names, lease_label, pool_label, spec_label
 from berth.leases.scenario import Catalogue, main
+from berth.leases.settings import Waiting
 
 settle_seconds: Final = 0.5  # so that a program has started when it is paused
 _retry_seconds: Final = 5.0
@@ -28,15 +29,16 @@ _at_once: Final = 2
 
 
 class Pool:
-    """``hours``: how old a member may become; ``room`` says how many more leases there may be now."""
+    """``hours``: how old a member may become; ``waits``: in which state; ``busy``: whether leases are being made."""
 
     def __init__(
         self, catalogue: Catalogue, dock: Dock, names: Names, clock: Clock, place: Place, longest: float, hours: float,
-        busy: Callable[[], bool],
+        waits: Waiting, busy: Callable[[], bool],
     ) -> None:  # fmt: skip
         self._catalogue, self._dock, self._names, self._clock = catalogue, dock, names, clock
         self._place, self._longest, self._seconds, self._busy_elsewhere = place, longest, hours * 3600, busy
         self._waiting: dict[str, deque[str]] = {name: deque() for name, s in catalogue.scenarios.items() if s.pool}
+        self._waits = waits
         self._made: dict[str, float] = {}
         self._held: set[str] = set()
         self._wake = asyncio.Event()
@@ -79,7 +81,7 @@ class Pool:
             labels, identifier = one["Labels"], one["Labels"].get(lease_label, "")
             there.add(identifier)
             if identifier in self._held or self._knows(identifier):
-                if one["State"] != "paused" and identifier not in self._held:
+                if one["State"] != self._waits and identifier not in self._held:
                     self._drop(identifier)
                     await self._remove(one["Id"])
                 continue
@@ -87,7 +89,7 @@ class Pool:
             fits = self._digests.get(scenario) == labels.get(spec_label) and not self.draining
             too_old = self._clock.wall() - one["Created"] > self._seconds
             full = len(self._waiting.get(scenario, ())) >= self._wanted(scenario)
-            if one["State"] != "paused" or not fits or too_old or full:
+            if one["State"] != self._waits or not fits or too_old or full:
                 await self._remove(one["Id"])
                 continue
             self._made[identifier] = one["Created"]
@@ -141,8 +143,9 @@ class Pool:
             crash.point("pool.created")
             await self._dock.start(name)
             crash.point("pool.started")
-            await asyncio.sleep(settle_seconds)
-            await self._dock.pause(name)
+            if self._waits == "paused":
+                await asyncio.sleep(settle_seconds)
+                await self._dock.pause(name)
         except LeaseError as error:
             self._log.warning("a container for the pool could not be made", scenario=scenario, reason=str(error))
             await self._remove(name)

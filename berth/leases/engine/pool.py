@@ -41,7 +41,7 @@ class Pool:
         self._waits = waits
         self._made: dict[str, float] = {}
         self._held: set[str] = set()
-        self._wake = asyncio.Event()
+        self._wake, self._looked = asyncio.Event(), asyncio.Event()
         self._digests = {
             name: spec.digest(s.containers[main], s.told, place.network, place.port)
             for name, s in catalogue.scenarios.items()
@@ -97,10 +97,12 @@ class Pool:
         for identifier in [i for waiting in self._waiting.values() for i in waiting if i not in there]:
             if self._clock.wall() - self._made.get(identifier, 0) > _retry_seconds:
                 self._drop(identifier)
+        self._looked.set()
         self._wake.set()
 
     async def run(self) -> None:
-        """Fills up, for ever; a request that waits comes first."""
+        """Fills up, for ever, once it is known what waits already; a request that waits comes first."""
+        await self._looked.wait()
         while True:
             self._wake.clear()
             lacking = [name for name in self._waiting if len(self._waiting[name]) < self._wanted(name)]

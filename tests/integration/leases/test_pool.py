@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +35,8 @@ def waiting(world: World) -> list[Container]:
 def test_who_waited_is_leased_and_another_waits_in_its_place(world: World) -> None:
     eventually("one waits", lambda: len(waiting(world)) == 1, 30)
     first = waiting(world)[0]
-    world.kill().start()
+    world.stop(signal.SIGKILL)
+    world.start()
     eventually(
         "it is adopted", lambda: 'berth_lease_pool{scenario="checked"} 1.0' in world.call("GET", "/metrics").text
     )

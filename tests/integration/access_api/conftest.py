@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -30,37 +29,22 @@ from berth.chain.endpoint import Endpoint
 from berth.chain.key_registry import KeyRegistry
 from berth.chain.node_registry import NodeRegistry
 from berth.chain.transactions import Sender
+from tests.stand_in import Answer, Asked, StandIn
 
 root = Path(__file__).resolve().parents[3]
 starts_within = 60.0  # seconds
 
 
-class NodeHttp:
+class NodeHttp(StandIn):
     """What a node answers on its HTTP port, by hand: these tests are about who asks, not about nodes."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.stats: dict[str, Any] = {}
         self.status = 200
-        outer = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                body = json.dumps(outer.stats if self.path.startswith("/stats") else {}).encode()
-                self.send_response(outer.status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                """Says nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def answer(self, asked: Asked) -> Answer:
+        return self.status, self.stats if asked.path == "/stats" else {}
 
 
 @dataclass

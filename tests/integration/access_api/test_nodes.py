@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
 from berth.access.client import probe
+from tests.stand_in import Answer, Asked, StandIn
 
 distances = {"far": 0.100, "near": 0.005, "middle": 0.050}
 
 
-class Far:
+class Far(StandIn):
     """Answers pings after a while, as a node at that distance would."""
 
     def __init__(self, seconds: float) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+        super().__init__()
+        self._seconds = seconds
+        self.url += "/ping"
 
-            def do_GET(self) -> None:
-                time.sleep(seconds)
-                self.send_response(204)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Says nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/ping"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def answer(self, asked: Asked) -> Answer:
+        time.sleep(self._seconds)
+        return 204, None
 
 
 @pytest.fixture

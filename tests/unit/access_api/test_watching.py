@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -16,6 +14,7 @@ from berth.access.api.metrics import ApiMetrics
 from berth.access.api.nodes import NodeWatch, Watched
 from berth.chain.endpoint import Block, Finality
 from berth.chain.node_registry import Node, NodeRegistry
+from tests.stand_in import Answer, Asked, StandIn
 
 names = ("dripping", "sound")
 
@@ -52,29 +51,11 @@ class Dripping:
         self._socket.close()
 
 
-class Sound:
+class Sound(StandIn):
     """A node that is well until it is closed."""
 
-    def __init__(self) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                stats = {"interfacePublicKey": "key sound", "peers": {"total": 7, "connected": 0}, "silent": ["a"]}
-                body = json.dumps(stats).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                """Says nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def answer(self, asked: Asked) -> Answer:
+        return 200, {"interfacePublicKey": "key sound", "peers": {"total": 7, "connected": 0}, "silent": ["a"]}
 
 
 class Registry(NodeRegistry):

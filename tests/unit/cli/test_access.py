@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from berth.chain.dev import fresh_public_key
 from berth.cli import stack
 from berth.cli.__main__ import app
 from berth.cli.access import _list_form
+from tests.stand_in import Answer, Asked, StandIn
 
 token = "control token of a node"
 owner = "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045"
@@ -28,44 +27,17 @@ listed = AccessList(
 )
 
 
-class Node:
+class Node(StandIn):
     """A control API: ``answers`` by method and path."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.answers: dict[tuple[str, str], tuple[int, Any]] = {("GET", "/control/status"): (200, status())}
-        self.asked: list[tuple[str, str, Any]] = []
-        outer = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self._answer("GET")
-
-            def do_POST(self) -> None:
-                self._answer("POST")
-
-            def _answer(self, method: str) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                path = self.path.partition("?")[0]
-                outer.asked.append((method, path, json.loads(body or b"null")))
-                status, answer = outer.answers.get((method, path), (404, {"detail": "no such thing"}))
-                if self.headers.get("Authorization") != f"Bearer {token}":
-                    status, answer = 403, {"detail": "this is not the node's control token"}
-                text = json.dumps(answer).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-            def log_message(self, *_: object) -> None:
-                """Says nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def answer(self, asked: Asked) -> Answer:
+        if asked.headers.get("Authorization") != f"Bearer {token}":
+            return 403, {"detail": "this is not the node's control token"}
+        return self.answers.get((asked.method, asked.path), (404, {"detail": "no such thing"}))
 
 
 def status(**changes: Any) -> dict[str, Any]:
@@ -136,7 +108,7 @@ def test_a_person_approves(node: Node, typed: str, approved: bool, code: int) ->
     node.answers["POST", "/control/approve"] = (200, status())
     shown = berth(node, "approve", stdin=typed)
     assert shown.exit_code == code
-    sent = [body for method, _, body in node.asked if method == "POST"]
+    sent = [asked.body for asked in node.asked if asked.method == "POST"]
     assert sent == ([{"id": "20-abc"}] if approved else [])
 
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import stat
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -17,6 +14,7 @@ from typer.testing import CliRunner, Result
 from berth.cli.__main__ import app
 from berth.kit import client
 from berth.leases.api.models import ContainerInfo, LogLine
+from tests.stand_in import Answer, Asked, StandIn
 
 token = "berth_token-of-alice"
 identifier = "01jdm3v9k2x4q8w6e5r7t9y1u3"
@@ -45,50 +43,19 @@ def line(number: int, **changes: Any) -> dict[str, Any]:
     return shown
 
 
-class Api:
-    """``answers`` by method and path, the last of several again and again; ``None`` closes without an answer."""
+class Api(StandIn):
+    """``answers`` by method and path, the last of several again and again."""
 
     def __init__(self) -> None:
-        self.answers: dict[tuple[str, str], list[tuple[int, Any] | None]] = {}
-        self.asked: list[dict[str, Any]] = []
-        outer = self
+        super().__init__()
+        self.answers: dict[tuple[str, str], list[Answer]] = {}
 
-        class Handler(BaseHTTPRequestHandler):
-            def answer(self) -> None:
-                outer._answer(self)
-
-            do_GET = do_POST = do_DELETE = answer  # noqa: N815 (the server looks for these names)
-
-            def log_message(self, *_: object) -> None:
-                """Says nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def on(self, method: str, path: str, *answers: tuple[int, Any] | None) -> None:
+    def on(self, method: str, path: str, *answers: Answer) -> None:
         self.answers[method, path] = list(answers)
 
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    def _answer(self, request: BaseHTTPRequestHandler) -> None:
-        parts = urlsplit(request.path)
-        body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
-        asked = {"method": request.command, "path": parts.path, "query": parse_qs(parts.query)}
-        self.asked.append({**asked, "headers": request.headers, "body": json.loads(body or b"null")})
-        found = self.answers.get((request.command, parts.path), [(404, {"detail": "no", "reason": "not-found"})])
-        told = found.pop(0) if len(found) > 1 else found[0]
-        if told is None:
-            request.close_connection = True
-            return
-        status, answer = told
-        text = b"" if status == 204 else json.dumps(answer).encode()
-        request.send_response(status)
-        request.send_header("Content-Length", str(len(text)))
-        request.end_headers()
-        request.wfile.write(text)
+    def answer(self, asked: Asked) -> Answer:
+        found = self.answers.get((asked.method, asked.path), [(404, {"detail": "no", "reason": "not-found"})])
+        return found.pop(0) if len(found) > 1 else found[0]
 
 
 @pytest.fixture
@@ -115,11 +82,11 @@ def test_create_asks_for_what_was_said_and_shows_it(api: Api) -> None:
     shown = berth(api, "create", "shell", *options)
     assert (shown.exit_code, "shell-fox" in shown.stdout, "60 min" in shown.stdout) == (0, True, True)
     (asked,) = api.asked
-    assert asked["body"] == {
+    assert asked.body == {
         "imageType": "shell", "durationMinutes": 5, "exposure": "vpn", "pass": "7", "initialTokens": 3,
     }  # fmt: skip
-    assert asked["headers"]["X-Berth-User"] == "alice"
-    assert float(asked["query"]["wait"][0]) > 0
+    assert asked.headers["X-Berth-User"] == "alice"
+    assert float(asked.query["wait"][0]) > 0
     assert json.loads(berth(api, "create", "shell", "--json").stdout) == lease()
 
 
@@ -128,13 +95,13 @@ def test_create_takes_the_default_scenario(api: Api) -> None:
     api.on("GET", "/api/scenarios", (200, {"scenarios": offered}))
     api.on("POST", "/api/provision", (201, lease()))
     assert berth(api, "create", "--no-wait").exit_code == 0
-    assert (api.asked[-1]["body"], api.asked[-1]["query"]) == ({"imageType": "basic"}, {"wait": ["0"]})
+    assert (api.asked[-1].body, api.asked[-1].query) == ({"imageType": "basic"}, {"wait": ["0"]})
 
 
 def test_an_answer_that_is_lost_makes_no_second_lease(api: Api) -> None:
     api.on("POST", "/api/provision", None, None, (201, lease()))
     assert berth(api, "create", "shell").exit_code == 0
-    keys = {asked["headers"]["Idempotency-Key"] for asked in api.asked}
+    keys = {asked.headers["Idempotency-Key"] for asked in api.asked}
     assert (len(api.asked), len(keys)) == (3, 1)
 
 
@@ -175,7 +142,7 @@ def test_who_asks(api: Api, tmp_path: Path) -> None:
     berth(api, "ls", environment={"BERTH_LEASE_TOKEN": token})
     berth(api, "ls", environment={"BERTH_LEASE_USER": "bob"})
     berth(api, "ls")
-    said = [(one["headers"].get("Authorization"), one["headers"].get("X-Berth-User")) for one in api.asked]
+    said = [(one.headers.get("Authorization"), one.headers.get("X-Berth-User")) for one in api.asked]
     assert said == [(f"Bearer {token}", None), (f"Bearer {token}", None), (None, "bob"), (None, None)]
 
 
@@ -189,8 +156,8 @@ def test_ls_reads_every_page(api: Api) -> None:
     rows = [text.split() for text in shown.stdout.splitlines()]
     assert rows[1][:9] == ["shell-fox", "alice", "shell", "running", "60", "min", "3", "%", "12"]
     assert rows[2][:6] == ["echo-owl", "alice", "shell", "paused", "2", "min"]
-    assert [asked["query"].get("cursor") for asked in api.asked] == [None, [identifier]]
-    assert api.asked[0]["query"]["all"] == api.asked[0]["query"]["ended"] == ["true"]
+    assert [asked.query.get("cursor") for asked in api.asked] == [None, [identifier]]
+    assert api.asked[0].query["all"] == api.asked[0].query["ended"] == ["true"]
     api.on("GET", "/api/containers", (200, {"containers": [], "next": None, "total": 0}))
     assert berth(api, "ls").stdout == "none runs\n"
 
@@ -201,7 +168,7 @@ def test_a_lease_goes_by_its_name_too_and_the_one_that_runs_comes_first(api: Api
     api.on("POST", f"/api/containers/{identifier}/extend", (200, lease(remainingSeconds=7200)))
     shown = berth(api, "extend", "shell-fox", "60")
     assert (shown.exit_code, "2 h" in shown.stdout) == (0, True)
-    assert api.asked[-1]["body"] == {"minutes": 60}
+    assert api.asked[-1].body == {"minutes": 60}
     missing = berth(api, "extend", "nothing", "60")
     assert (missing.exit_code, "there is no lease nothing" in missing.stderr) == (1, True)
     before = len(api.asked)
@@ -260,8 +227,8 @@ def test_logs_so_far(api: Api) -> None:
     api.on("GET", path, *pages)
     shown = berth(api, "logs", identifier, "--after", "0-0-0", "--role", "db")
     assert (shown.stdout, shown.stderr) == ("line 1\nline 8\n", "line 2\nberth: gap: 4 lines are gone\n")
-    assert [one["query"]["after"] for one in api.asked if one["path"] == path] == [["0-0-0"], ["2-0-2"]]
-    assert api.asked[-1]["query"]["role"] == ["db"]
+    assert [one.query["after"] for one in api.asked if one.path == path] == [["0-0-0"], ["2-0-2"]]
+    assert api.asked[-1].query["role"] == ["db"]
     api.on("GET", path, pages[1])
     assert [json.loads(text) for text in berth(api, "logs", identifier, "--json").stdout.splitlines()] == [gap, line(8)]
     timed = berth(api, "logs", identifier, "--timestamps").stdout

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -14,6 +11,7 @@ from providers import node_control
 from providers.node_control import NodeError
 from providers.node_identity import NodeIdentityProvider
 from providers.node_peers import NodePeersProvider
+from tests.stand_in import Answer, Asked, StandIn
 
 digest = "sha256:" + "1" * 64
 drifted = "sha256:" + "2" * 64
@@ -32,51 +30,35 @@ def state(**changes: Any) -> dict[str, Any]:
     }
 
 
-class FakeNode:
-    """Answers with ``answers`` in turn, the last one for ever, and keeps what it was asked."""
+class FakeNode(StandIn):
+    """Answers with ``answers`` in turn, the last one for ever."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.answers: list[tuple[int, Any]] = [(200, state())]
-        self.asked: list[tuple[str, str, str, Any]] = []
-        node = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def _answer(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                call = (self.command, self.path, self.headers["Authorization"], json.loads(body) if body else None)
-                node.asked.append(call)
-                status, answer = node.answers.pop(0) if len(node.answers) > 1 else node.answers[0]
-                content = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            do_GET = do_PUT = _answer  # noqa: N815
-
-            def log_message(self, *_: Any) -> None:
-                """Quiet."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.props = {
             "node": "node-1",
             "container": "c1",
-            "controlUrl": f"http://127.0.0.1:{self.server.server_port}",
+            "controlUrl": self.url,
             "digest": digest,
             "block": {"number": 7.0, "hash": "0x" + "a" * 64},
             "token": "hush",
         }
 
+    def answer(self, asked: Asked) -> Answer:
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+    @property
+    def calls(self) -> list[tuple[str, str, str, Any]]:
+        """Method, path, who said so, and the body."""
+        return [(one.method, one.path, one.headers["Authorization"], one.body) for one in self.asked]
+
 
 @pytest.fixture
 def node() -> Iterator[FakeNode]:
     node = FakeNode()
-    thread = threading.Thread(target=node.server.serve_forever)
-    thread.start()
     yield node
-    node.server.shutdown()
-    thread.join()
-    node.server.server_close()
+    node.close()
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +68,7 @@ def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_create_asks_for_the_declared_list_and_keeps_no_peer(node: FakeNode) -> None:
     made = NodePeersProvider().create(node.props)
-    assert node.asked == [
+    assert node.calls == [
         ("PUT", "/control/list", "Bearer hush", {"digest": digest, "block": {"number": 7, "hash": "0x" + "a" * 64}})
     ]
     assert made.id == "peers-node-1"
@@ -113,7 +95,7 @@ def test_a_refresh_shows_the_nodes_own_digest_and_its_drift(node: FakeNode) -> N
     assert found.inputs == {**node.props, "digest": drifted}
     assert found.outs is not None
     assert (found.outs["digest"], found.outs["drift"]) == (drifted, drift)
-    assert node.asked[0][:2] == ("GET", "/control/state")
+    assert node.calls[0][:2] == ("GET", "/control/state")
 
 
 def test_a_refresh_of_a_node_as_declared_changes_nothing(node: FakeNode) -> None:
@@ -159,7 +141,7 @@ def test_a_list_between_two_blocks_counts_as_the_declared_one_from_its_block_on(
 
 
 def test_a_refresh_gets_past_a_node_that_is_down(node: FakeNode) -> None:
-    node.server.server_close()
+    node.close()
     found = NodePeersProvider().read("peers-node-1", node.props)
     assert found.inputs == {**node.props, "digest": "no answer"}
 
@@ -192,7 +174,7 @@ def test_a_refusal_is_told_in_the_nodes_words(node: FakeNode, status: int, answe
 
 
 def test_a_node_that_does_not_answer_is_named(node: FakeNode) -> None:
-    node.server.server_close()
+    node.close()
     with pytest.raises(NodeError, match="node node-1 does not answer at http://127"):
         NodePeersProvider().create(node.props)
 
@@ -206,7 +188,7 @@ def test_an_identity_is_the_nodes_public_key(node: FakeNode) -> None:
     props = {key: node.props[key] for key in ("node", "container", "controlUrl", "token")}
     made = NodeIdentityProvider().create(props)
     assert (made.id, made.outs) == ("node-node-1", {**props, "publicKey": "key="})
-    assert node.asked == [("GET", "/control/state", "Bearer hush", None)]
+    assert node.calls == [("GET", "/control/state", "Bearer hush", None)]
 
 
 def test_a_refresh_shows_a_node_that_has_another_key(node: FakeNode) -> None:
@@ -221,5 +203,5 @@ def test_a_refresh_shows_a_node_that_has_another_key(node: FakeNode) -> None:
 def test_an_identity_outlives_a_node_that_is_down(node: FakeNode) -> None:
     outs = NodeIdentityProvider().create(node.props).outs
     assert outs is not None
-    node.server.server_close()
+    node.close()
     assert NodeIdentityProvider().read("node-node-1", outs).outs == outs

@@ -9,7 +9,7 @@ import sys
 import bench
 from bench.harness import Measurement, progress, show
 
-_support = {"__main__", "harness", "programs", "recorder"}
+_support = {"__main__", "harness", "programs", "recorder", "upload"}
 _parts = ("_lab", "_inside")  # what a benchmark sets up, and what it runs inside a container
 
 

@@ -5,15 +5,14 @@ All are containers on one bridge of this host; who asks is on it as well, so tha
 
 from __future__ import annotations
 
-import io
 import re
 import secrets
-import tarfile
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +20,7 @@ import docker
 from docker.models.containers import Container
 
 from bench.harness import progress
+from bench.upload import upload
 from components.haproxy import Front, render
 from components.lease_front import LeaseFront, silence
 from components.parts import access_part, leases_part, web_part
@@ -90,6 +90,8 @@ def lab() -> Iterator[Lab]:
     gateway_image, echo = (built(name, f"images/{name}/Dockerfile") for name in ("gateway", "lease-echo"))
     tools = built("bench-gateway", "bench/gateway.Dockerfile")
     network = daemon.networks.create(f"berth-{stack}-leases", labels=labels)
+    network.reload()
+    subnet = IPv4Network(network.attrs["IPAM"]["Config"][0]["Subnet"])
     made: list[Container] = []
 
     def start(name: str, image: str, command: list[str] | None = None, **options: Any) -> Container:
@@ -99,7 +101,7 @@ def lab() -> Iterator[Lab]:
         )
         made.append(container)
         if files:
-            container.put_archive("/", _archive(files))
+            upload(container, files)
         container.start()
         return container
 
@@ -109,9 +111,9 @@ def lab() -> Iterator[Lab]:
             lease = start("lease-ann", echo)
             haproxy = ["haproxy", "-W", "-db", "-f", "/run/berth/session-key", "-f", "/run/berth/haproxy.cfg"]
             gateway = start(
-                "gateway", gateway_image, haproxy, files=_ours(), volumes={folder: {"bind": "/run/gateway"}}
+                "gateway", gateway_image, haproxy, files=_ours(subnet), volumes={folder: {"bind": "/run/gateway"}}
             )
-            start("bare", gateway_image, ["haproxy", "-W", "-db", "-f", "/run/berth/haproxy.cfg"], files=_bare())
+            start("bare", gateway_image, ["haproxy", "-W", "-db", "-f", "/run/berth/haproxy.cfg"], files=_bare(subnet))
             start(
                 "caddy", tools, ["caddy", "run", "--config", "/Caddyfile", "--adapter", "caddyfile"],
                 files={"/Caddyfile": _caddy}, environment={"HOME": "/tmp"},
@@ -126,17 +128,17 @@ def lab() -> Iterator[Lab]:
         daemon.close()
 
 
-def _ours() -> dict[str, str]:
+def _ours(subnet: IPv4Network) -> dict[str, str]:
     """The gateway's files as the stack makes them, for leases that need a session."""
-    front = Front("http://localhost/", leases=LeaseFront(stack, domain, per_minute=1_000_000_000))
+    front = Front("http://localhost/", leases=LeaseFront(stack, domain, subnet, per_minute=1_000_000_000))
     files = render([access_part(8080), leases_part(8080), web_part(8080)], stack, front)
     files["session-key"] = f"global\n    setenv LEASE_SESSION_KEY {key}\n"
     return {f"/run/berth/{name}": text for name, text in files.items()}
 
 
-def _bare() -> dict[str, str]:
+def _bare(subnet: IPv4Network) -> dict[str, str]:
     """The same sections global and defaults, one way through, and as little to say of it in the log."""
-    text = _ours()["/run/berth/haproxy.cfg"]
+    text = _ours(subnet)["/run/berth/haproxy.cfg"]
     start, end = text.index("global\n"), text.index("resolvers docker")
     kept = text[start:end].replace(" resolvers docker resolve-prefer ipv4 init-addr none", "")
     kept = "\n".join(line for line in kept.splitlines() if "/run/gateway/" not in line)
@@ -152,13 +154,3 @@ _caddy: Final = (
     "{\n    admin off\n    auto_https off\n}\n"
     f":8000 {{\n    reverse_proxy berth-{stack}-lease-ann:8080\n}}\n"
 )  # fmt: skip
-
-
-def _archive(files: Mapping[str, str]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for path, content in files.items():
-            entry = tarfile.TarInfo(path.lstrip("/"))
-            entry.size, entry.mode = len(content.encode()), 0o444
-            tar.addfile(entry, io.BytesIO(content.encode()))
-    return buffer.getvalue()

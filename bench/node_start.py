@@ -6,9 +6,7 @@ baseline is a container of the same image that starts Python and nothing else.
 
 from __future__ import annotations
 
-import io
 import secrets
-import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -19,6 +17,7 @@ import docker
 from docker.models.containers import Container
 
 from bench.harness import Measurement, progress
+from bench.upload import upload
 from bench.wireguard_lab import labels, node_image
 from berth.chain.anvil import Anvil, chain_id
 from berth.chain.seed import deploy
@@ -88,7 +87,7 @@ def _node(daemon: docker.DockerClient, image: str, network: str, environment: di
         },
     )
     try:
-        _upload(container, "control-token", secrets.token_hex(32))
+        upload(container, {"control-token": secrets.token_hex(32)}, "/run/berth")
         container.start()
         return _until(container, started, lambda state: state.get("Health", {}).get("Status") == "healthy")
     finally:
@@ -112,12 +111,3 @@ def _until(container: Container, started: float, holds: Any) -> float:
         if time.perf_counter() - started > _limit:
             raise RuntimeError(f"not ready within {_limit:g} s:\n{container.logs(tail=20).decode()}")
         time.sleep(0.02)
-
-
-def _upload(container: Container, name: str, content: str) -> None:
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        entry = tarfile.TarInfo(name)
-        entry.size, entry.mode = len(content), 0o444
-        tar.addfile(entry, io.BytesIO(content.encode()))
-    container.put_archive("/run/berth", archive.getvalue())

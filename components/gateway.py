@@ -98,7 +98,9 @@ def _front(leases: LeaseSettings, gateway: GatewaySettings) -> LeaseFront:
     return LeaseFront(
         stack=pulumi.get_stack(),
         domain=leases.domain,
+        subnet=leases.subnet,
         open=leases.access == "open",
         per_minute=leases.requests_per_minute,
+        at_once=gateway.connections_per_address,
         scheme=urlsplit(gateway.url).scheme,
     )

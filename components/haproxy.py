@@ -94,6 +94,8 @@ def render(parts: Sequence[Part], stack: str, front: Front) -> dict[str, str]:
         "proxied": _proxied(front),
         "states": _states(parts),
         "busy": problem(429, "Too many requests", "This address asks too often: wait a minute."),
+        "many": problem(429, "Too many requests", "This address has too many requests open at once: end some."),
+        "method": problem(405, "Method not allowed", "The API answers GET, HEAD, POST, PUT and DELETE."),
         "large": problem(413, "Too large", "The API takes no body of more than 12 KiB."),
         "nowhere": problem(404, "Not found", "There is no such API."),
         "rate": str(front.api_per_minute),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from typing import Final
 
 from components.parts import problem
@@ -28,6 +29,7 @@ withheld: Final = (
     "http-request del-header X-Berth- -m beg",
     # A lease sets no cookie for the gateway, or for leases beside it.
     "http-response del-header Set-Cookie",
+    "http-response del-header Clear-Site-Data",
 )
 """What of callers never reaches a lease, nor what of a lease its callers."""
 silence: Final = "http-response set-log-level silent if { status lt 500 }"
@@ -53,14 +55,16 @@ _page_policy: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri '
 @dataclass(frozen=True)
 class LeaseFront:
     """``stack``: of which leases these are; ``domain``: below which their names are; ``port``: where each listens;
-    ``open``: whether everybody may see them; ``per_minute``: requests that one address may send to them; ``scheme``:
-    how browsers come."""
+    ``subnet``: of their bridge; ``open``: whether everybody may see them; ``per_minute``: requests that one address may
+    send to them, and ``at_once`` have open; ``scheme``: how browsers come."""
 
     stack: str
     domain: str
+    subnet: IPv4Network
     port: int = 8080
     open: bool = False
     per_minute: int = 6000
+    at_once: int = 256
     scheme: str = "http"
 
 
@@ -129,9 +133,12 @@ def backends(front: LeaseFront | None) -> str:
         "http-request track-sc0 src table lease-callers",
         *_refusals(429, "lease-busy.html", f"{{ sc_http_req_rate(0) gt {front.per_minute} }}", "Too many requests",
                    "This address asks too often: wait a minute.", "hdr Retry-After 60"),
+        # One connection may carry many requests at once, and each has a connection of its own behind here.
+        *_refusals(429, "lease-busy.html", f"{{ sc_conn_cur(0) gt {front.at_once} }}", "Too many requests",
+                   "This address has too many requests open at once: end some.", "hdr Retry-After 5"),
         *_denials(front),
-        *_resolution(),
-        *_refusals(404, "lease-missing.html", "!{ var(txn.address) -m found }", "Not found",
+        *_resolution(front.subnet),
+        *_refusals(404, "lease-missing.html", f"!{{ var(txn.address) -m ip {front.subnet} }}", "Not found",
                    "There is no lease of this name, or it has ended."),
         # Whose cookies and headers these are is the gateway's concern; a lease belongs to somebody else.
         *withheld,
@@ -147,13 +154,14 @@ def backends(front: LeaseFront | None) -> str:
           for status in (502, 503, 504)),
         f"server any 0.0.0.0:{front.port} init-addr none",
     ]  # fmt: skip
-    callers = "backend lease-callers\n    stick-table type ipv6 size 100k expire 2m store http_req_rate(1m)\n"
+    callers = "backend lease-callers\n    stick-table type ipv6 size 100k expire 2m store http_req_rate(1m),conn_cur\n"
     return f"backend {_backend}\n{_indent(lines)}\n\n{callers}"
 
 
-def _resolution() -> list[str]:
+def _resolution(subnet: IPv4Network) -> list[str]:
     """``txn.address``: of the container ``txn.target``.
 
+    Docker asks others for names that it does not know: what they say is no lease.
     HAProxy forgets an answer with the last request that asked for it, whatever its hold: hence a map.
     """
     return [
@@ -164,7 +172,7 @@ def _resolution() -> list[str]:
         "http-request set-var(txn.address) var(txn.held),field(1,/) if held",
         "http-request do-resolve(txn.address,leases,ipv4) var(txn.target) if !held",
         f"http-request set-map({addresses_map}) %[var(txn.target)] %[var(txn.address)]/%[date({_held},ms)] "
-        "if !held { var(txn.address) -m found }",
+        f"if !held {{ var(txn.address) -m ip {subnet} }}",
     ]
 
 
@@ -187,8 +195,6 @@ def _denials(front: LeaseFront) -> list[str]:
             f"http-request set-var(txn.{name}) {claim}('$.{name}'{kind}) if {{ var(txn.claims) -m found }}"
             for name, kind in (("aud", ""), ("jti", ""), ("exp", ",'int'"))
         ),
-        f"http-request set-map({sessions_map}) %[var(txn.jwt)] %[var(txn.aud)]/%[var(txn.jti)]/%[var(txn.exp)] "
-        "if { var(txn.claims) -m found }",
         *(
             f"http-request set-var(txn.{name}) var(txn.kept),field({at},/) if kept"
             for at, name in enumerate(("aud", "jti", "exp"), 1)
@@ -212,6 +218,10 @@ def _denials(front: LeaseFront) -> list[str]:
             *_refusals(401, "lease-closed.html", "!session", "Unauthorized",
                        "The session is missing, over, revoked, or of another lease than this one."),
         ]  # fmt: skip
+    lines.append(
+        f"http-request set-map({sessions_map}) %[var(txn.jwt)] %[var(txn.aud)]/%[var(txn.jti)]/%[var(txn.exp)] "
+        "if session !kept"
+    )
     # Out of the address, or it would be in the browser's history, and in what the lease's page sends on.
     out = f"""'regsub("([?&]){parameter}=[^&]*&?","\\1")','regsub("[?&]$","")'"""
     lines += [

@@ -65,6 +65,12 @@ class MullvadProxy(Component):
                 "NODE_URL": f"http://{node.inside_host}:{control_port}",
                 "MAX_CONNECTIONS": str(bridge.max_connections),
                 "MAX_PER_ADDRESS": str(bridge.max_per_address),
+                "NODELAY": str(bridge.no_delay).lower(),
+                "TCP_RECV_TIMEOUT": str(bridge.receive_timeout),
+                "TCP_SEND_TIMEOUT": str(bridge.send_timeout),
+                "RECV_BUFFER": str(bridge.receive_buffer),
+                "SEND_BUFFER": str(bridge.send_buffer),
+                "QUEUE_BYTES": str(bridge.queue),
             },
             tmpfs={
                 "/run/bridge": "rw,noexec,nosuid,nodev,size=1m,mode=700,uid=1001,gid=1001",

@@ -22,7 +22,7 @@ from components.mongodb import MongoDB
 from components.network import Network
 from components.node_gateway import NodeGateway, NodeGatewayArgs, doors_folder
 from components.redis import Redis
-from components.settings import LeaseSettings, Settings
+from components.settings import LeaseSettings, Settings, is_secret
 from components.wireguard import WireGuardNode
 from providers.lease_containers import LeaseContainers
 from providers.secret import GeneratedSecret
@@ -31,7 +31,6 @@ port: Final = 8080
 runtime_folder: Final = "/run/gateway"
 """Where manager and gateway share HAProxy's runtime socket."""
 _pool_hours: Final = 12
-_grace_hours: Final = 48
 
 
 @dataclass(frozen=True)
@@ -83,6 +82,7 @@ class UserPool(Component):
             for number, image in enumerate(leases.images)
         }
         pulled = pulumi.Output.all(**made)
+        hide = pulumi.Output.secret if is_secret("leases") else pulumi.Output.from_input
         journal = self.volume("lease-journal")
         after = pulumi.ResourceOptions(depends_on=[remains])
         uri = {"mongodb-uri-secret": args.mongodb.uri}
@@ -100,8 +100,8 @@ class UserPool(Component):
                 "session-key": self.session_key,
                 "admin-token": self.admin_token,
                 "access-session-key": args.access.session_key,
-                "leases.json": pulled.apply(
-                    lambda ids: leases.catalogue(ids).model_dump_json(by_alias=True, exclude_none=True)
+                "leases.json": hide(
+                    pulled.apply(lambda ids: leases.catalogue(ids).model_dump_json(by_alias=True, exclude_none=True))
                 ),
             },
             volumes={"/var/lib/berth": journal, folder: guard.volume_of_socket, runtime_folder: self.runtime},
@@ -205,7 +205,8 @@ def guard_policy(leases: LeaseSettings, stack: str, network: str, role: Role, im
         pids=max(each.limits.pids for each in templates),
         tmpfs=max([each.limits.shm_mib for each in templates] + [size for t in templates for size in t.tmpfs.values()]),
         log=max(each.limits.log_mib for each in templates),
-        life=round(3600 * (longest + _pool_hours + _grace_hours)),
+        # Paused, a lease may be there for twice its longest life; a member of the pool waits before that.
+        life=round(3600 * (2 * longest + _pool_hours + 1)),
     )
 
 

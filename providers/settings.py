@@ -139,6 +139,18 @@ class BridgeSettings(Section):
     """Clients at once from one address."""
     memory: Annotated[int, Field(ge=128, le=1_048_576), Allowed("MiB, a whole number from 128")] = 256
     """What its container may use."""
+    no_delay: Annotated[bool, Allowed("true or false")] = True
+    """`TCP_NODELAY`."""
+    receive_timeout: Annotated[int, Field(ge=0, le=86_400), Allowed("seconds, from 0, which is never")] = 180
+    """After which a client of which nothing comes is let go."""
+    send_timeout: Annotated[int, Field(ge=0, le=86_400), Allowed("seconds, from 0, which is never")] = 30
+    """After which a client that takes nothing is let go."""
+    receive_buffer: Annotated[int, Field(ge=0, le=1 << 30), Allowed("bytes, from 0, which leaves it to the system")] = 0
+    """`SO_RCVBUF` of TCP."""
+    send_buffer: Annotated[int, Field(ge=0, le=1 << 30), Allowed("bytes, from 0, which leaves it to the system")] = 0
+    """`SO_SNDBUF` of TCP."""
+    queue: Annotated[int, Field(ge=65_536, le=1 << 30), Allowed("bytes, a whole number from 65536")] = 1_048_576
+    """What may wait for one client; then the oldest datagrams go."""
 
     @property
     def announced(self) -> str:

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import aiohttp
 
-from berth.leases.errors import LeaseError, Permanent, Unknown
+from berth.leases.errors import LeaseError, Permanent, Unanswered, Unknown
 
 api: Final = "v1.41"
 _connect_seconds: Final = 5.0
 call_seconds: Final = 30.0
 _pull_seconds: Final = 600.0
+# What registries and daemons say of an image that no other attempt will find.
+_nowhere: Final = re.compile(
+    r"not found|denied|unauthorized|manifest unknown|does not exist|no such (image|manifest)|invalid reference", re.I
+)
 _forever: Final = aiohttp.ClientTimeout(total=None, sock_connect=_connect_seconds)
 
 
@@ -150,7 +155,7 @@ class Dock:
             return
 
     async def pull(self, image: str) -> None:
-        """Permanent where it is nowhere to be had."""
+        """Permanent where it is nowhere to be had; Unknown where the registry is away, or will not just now."""
         name, _, tag = image.partition("@") if "@" in image else image.rpartition(":")
         name, tag = (name, tag) if name and "/" not in tag else (image, "latest")
         params = {"fromImage": name, "tag": tag}
@@ -162,7 +167,8 @@ class Dock:
                 async for line in response.content:
                     said = json.loads(line)
                     if "error" in said:
-                        raise Permanent(f"{missing}: {said['error']}")
+                        told = f"{missing}: {said['error']}"
+                        raise Permanent(told) if _nowhere.search(said["error"]) else Unknown(told)
         except Missing as error:
             raise Permanent(f"{missing}: {error}") from error
 
@@ -241,11 +247,11 @@ class Dock:
                     raise _refusal(what, response.status, await response.text())
                 yield response
         except TimeoutError as error:
-            raise Unknown(f"{what}: Docker did not answer in time") from error
+            raise Unanswered(f"{what}: Docker did not answer in time") from error
         except json.JSONDecodeError as error:
             raise Unknown(f"{what}: Docker's answer is cut off") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise Unknown(f"{what}: Docker cannot be reached ({error})") from error
+            raise Unanswered(f"{what}: Docker cannot be reached ({error})") from error
 
 
 def _refusal(what: str, status: int, text: str) -> LeaseError:

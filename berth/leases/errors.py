@@ -2,7 +2,8 @@
 
 LeaseError
 ├── Refused          the caller's: an HTTP status, a reason for programs, a sentence for people (also a Problem)
-├── Temporary        try again later; ``Unknown`` is Docker's: it may or may not have happened
+├── Temporary        try again later; ``Unknown`` is Docker's: it may or may not have happened;
+│                    ``Unanswered``: nobody was there
 └── Permanent        no attempt will help: an image that is not there, a body that Docker or the guard refuses
 """
 
@@ -46,6 +47,10 @@ class Temporary(LeaseError):
 
 class Unknown(Temporary):
     """Docker did not answer, or with an error of its own: whether it was done has to be looked up."""
+
+
+class Unanswered(Unknown):
+    """Docker is away, which says nothing about what was asked."""
 
 
 class Permanent(LeaseError):

@@ -16,10 +16,9 @@ revoked_map: Final = "/run/berth/revoked.map"
 kept_maps: Final = ("/run/berth/addresses.map", "/run/berth/sessions.map")
 ready: Final = "ready"
 
-_backend: Final = "lease"
 _seconds: Final = 3.0
 _key: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_session: Final = re.compile(r"^(0x[0-9a-f]+): .*\bbe=lease\b", re.MULTILINE)
+_one: Final = re.compile(r"^(?=0x[0-9a-f]+: )", re.MULTILINE)
 _line: Final = re.compile(r"^0x[0-9a-f]+ (\S+) (\S+)$", re.MULTILINE)
 
 
@@ -35,7 +34,7 @@ class Gateway:
 
     async def ready(self) -> bool:
         """Whether it knows what is revoked since it started."""
-        return ready in await self.revoked()
+        return bool((await self._ask(f"get map {revoked_map} {ready}")).find("found=yes") >= 0)
 
     async def revoked(self) -> dict[str, int]:
         """Key (a session's or a lease's id) -> unix time until which it is revoked."""
@@ -68,12 +67,11 @@ class Gateway:
 
         A session's own cannot be told apart from others of its lease: those come back with a session that counts.
         """
-        found = _session.findall(await self._ask("show sess"))
+        leads = re.compile(rf"\bserver=any .*\baddr={re.escape(address)}:")
         ended = 0
-        for identifier in found:
-            shown = await self._ask(f"show sess {identifier}")
-            if re.search(rf"\bserver=any .*\baddr={re.escape(address)}:", shown):
-                await self._ask(f"shutdown session {identifier}")
+        for shown in _one.split(await self._ask("show sess all")):
+            if leads.search(shown):
+                await self._ask(f"shutdown session {shown.partition(':')[0]}")
                 ended += 1
         return ended
 

@@ -41,8 +41,8 @@ class Holders:
     def holds(self, wallet: str) -> bool:
         """Refused (503) where the chain cannot be asked: what is not known is neither yes nor no."""
         with self._lock:
-            at, known = self._known.get(wallet, (0.0, False))
-        if self._clock() - at < kept_seconds:
+            at, known = self._known.get(wallet, (-kept_seconds, False))
+        if time.monotonic() - at < kept_seconds:
             return known
         try:
             found = any(self._counts(token, wallet) for token in self._tokens(wallet))
@@ -51,7 +51,7 @@ class Holders:
                 503, "chain-unreachable", "the chain cannot be asked who holds a pass: try again", retry_after=5
             ) from error
         with self._lock:
-            self._known[wallet] = (self._clock(), found)
+            self._known[wallet] = (time.monotonic(), found)
             self._known.move_to_end(wallet)
             while len(self._known) > _most:
                 self._known.popitem(last=False)

@@ -206,6 +206,14 @@ def new_id(now: float) -> str:
     return "".join(_alphabet[number >> 5 * place & 31] for place in reversed(range(26)))
 
 
+def minted_at(identifier: str) -> float:
+    """When :func:`new_id` made it, in unix seconds; 0 where it did not."""
+    time = 0
+    for character in identifier[:10]:
+        time = time << 5 | max(_alphabet.find(character), 0)
+    return time / 1000
+
+
 def new_name(of: str) -> str:
     """A DNS label of at most 30 characters that was never used: names outlive what they named, in sessions."""
     kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in of.lower()).strip("-")[:19].strip("-") or "lease"

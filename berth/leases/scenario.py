@@ -9,7 +9,6 @@ import json
 import re
 from functools import cached_property
 from ipaddress import IPv4Network
-from pathlib import PurePosixPath
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -21,19 +20,19 @@ told_folder: Final = "/run/berth-lease"
 """Where a container finds ``lease.json``; a volume of its own, since its root may be read-only."""
 
 _variable: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_user: Final = re.compile(r"[1-9][0-9]{0,9}(:[0-9]{1,10})?")
+_user: Final = re.compile(r"[1-9][0-9]{0,8}(:[1-9][0-9]{0,8})?")
+_folder: Final = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,40}){1,6}")
 
 
 def _path(text: str) -> str:
-    path = PurePosixPath(text)
-    if not path.is_absolute() or ".." in path.parts or text in ("/", "/proc", "/sys"):
-        raise ValueError("is not an absolute path inside a container")
+    if not _folder.fullmatch(text) or text in ("/proc", "/sys"):
+        raise ValueError("is not an absolute path inside a container, of letters, digits, dots, dashes and underscores")
     return text
 
 
 def _not_root(text: str) -> str:
     if not _user.fullmatch(text):
-        raise ValueError('is not "uid" or "uid:gid" in digits with a uid above 0: leases never run as root')
+        raise ValueError('is not "uid" or "uid:gid" in digits, both above 0: leases never run as root')
     return text
 
 
@@ -83,7 +82,7 @@ class Template(Shape):
     environment: dict[str, str] = {}
     user: Annotated[str, AfterValidator(_not_root)] = "1001:1001"
     read_only: bool = True
-    tmpfs: dict[Folder, Mebibytes] = {"/tmp": 16}
+    tmpfs: Annotated[dict[Folder, Mebibytes], Field(max_length=8)] = {"/tmp": 16}
     limits: Limits = Limits()
     health: HealthCheck | None = None
     restarts: Annotated[int, Field(ge=0, le=20)] = 3

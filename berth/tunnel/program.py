@@ -49,6 +49,7 @@ def _arguments(settings: BridgeSettings) -> Iterator[str]:
         yield flag("max-connections", settings.max_connections)
         yield flag("max-per-address", settings.max_per_address)
         yield flag("first-timeout", settings.first_timeout)
+        yield flag("answer-timeout", settings.answer_timeout)
         if settings.node_url:
             # Nobody is let in before the node has been seen to be well.
             yield "--closed"

@@ -120,6 +120,7 @@ class BridgeSettings(ServiceSettings):
     max_connections: Annotated[int, Field(ge=1, le=100_000)] = 1000
     max_per_address: Annotated[int, Field(ge=1, le=100_000)] = 100
     first_timeout: Seconds = 30
+    answer_timeout: Seconds = 30
     node_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{0,63}$")] = ""
     node_url: Annotated[str, AfterValidator(_url)] = ""
 

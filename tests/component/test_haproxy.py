@@ -197,13 +197,16 @@ def test_each_path_leads_to_its_part() -> None:
 
 
 def test_calls_of_the_api_are_counted_and_bounded() -> None:
-    lines = frontend(render(parts(), "dev", Front("http://localhost/", api_per_minute=77))["haproxy.cfg"], "public")
-    counted = lines.index("http-request track-sc0 src table callers if api")
-    (bounded,) = (index for index, line in enumerate(lines) if "status 429" in line)
-    assert counted < bounded
-    assert "if api { sc_http_req_rate(0) gt 77 }" in lines[bounded]
-    document = json.loads(lines[bounded].split("string '")[1].split("'")[0])
-    assert document["status"] == 429
+    front = Front("http://localhost/", api_per_minute=77, connections=9)
+    lines = frontend(render(parts(), "dev", front)["haproxy.cfg"], "public")
+    counted = lines.index("http-request track-sc0 src table callers if counted")
+    assert "acl counted path_beg /api/ /ws/" in lines[:counted]
+    often, many = (index for index, line in enumerate(lines) if "status 429" in line)
+    assert counted < often < many
+    assert "if counted { sc_http_req_rate(0) gt 77 }" in lines[often]
+    assert "if counted { sc_conn_cur(0) gt 9 }" in lines[many]
+    for bounded in (often, many):
+        assert json.loads(lines[bounded].split("string '")[1].split("'")[0])["status"] == 429
 
 
 @pytest.mark.parametrize(("proxy", "but"), [("", ""), ("172.30.10.1", " !{ src 172.30.10.1 }")])

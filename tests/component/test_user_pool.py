@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+from ipaddress import IPv4Network
 from typing import Any
 
 import pytest
 
+from berth.leases.guard.policy import Role
 from berth.leases.guard.settings import GuardSettings
 from berth.leases.settings import ManagerSettings
 from components.haproxy import Front, render
 from components.lease_front import LeaseFront
-from components.lease_settings import RedisSettings
+from components.lease_settings import LeaseSettings, RedisSettings
 from components.parts import access_part, leases_part, web_part
 from components.redis import configuration
 from components.settings import SettingsError, parse
+from components.user_pool import guard_policy
 from tests.component.recorder import Recorder, declare, declare_program, plain, run_program, stack_config
 
 container = "docker:index/container:Container"
@@ -138,8 +141,21 @@ def test_wrong_settings_are_named(changed: dict[str, Any], words: str) -> None:
         parse({"berth:leases": json.dumps(changed)})
 
 
+@pytest.mark.parametrize("hours", [1, 24, 49, 8760])
+def test_the_guard_lets_through_the_longest_that_a_lease_may_be_there(hours: int) -> None:
+    leases = LeaseSettings(lifetime_hours=hours)
+    policy = guard_policy(leases, "berth/dev", "leases", Role.manager, {name: name for name in leases.images})
+    longest = max(hours, leases.max_minutes / 60) * 3600
+    # As the pool labels its members, which wait for up to 12 hours, and may be paused for as long as they live.
+    assert policy.life > 12 * 3600 + 2 * longest
+
+
 def lease_lines(**changes: Any) -> list[str]:
-    front = Front("https://vpn.example.org/", tls=True, leases=LeaseFront("dev", "test.example.org", **changes))
+    front = Front(
+        "https://vpn.example.org/",
+        tls=True,
+        leases=LeaseFront("dev", "test.example.org", IPv4Network("172.30.12.0/22"), **changes),
+    )
     text = render([access_part(8080), leases_part(8080), web_part(8080)], "dev", front)["haproxy.cfg"]
     return [line.strip() for line in text.split("\nbackend lease\n")[1].split("\nbackend ")[0].splitlines()]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
@@ -71,9 +72,13 @@ class Desk:
 
     # ------------------------------------------------------------ users and scenarios
 
-    async def register(self, username: str, wallet: str | None) -> UserMade:
+    async def register(self, username: str, wallet: str | None, key: str | None) -> UserMade:
         """A new user."""
-        user, token = await self._users.register(username, wallet)
+        unnamed = wallet is not None and await self._users.of_wallet(wallet) is None
+        if wallet and unnamed and (held := await self._engine.store.count(wallet.lower())):
+            # They are the address's, which nobody would be any more; and their places would be free again.
+            raise Refused(409, "exists", f"{wallet} has leases under its address ({held}): end them, then register")
+        user, token = await self._users.register(username, wallet, key)
         self._log.info("registered", username=username, wallet=wallet)
         return UserMade(username=user.username, token=token, wallet=user.wallet, created_at=user.created)
 
@@ -143,10 +148,18 @@ class Desk:
     ) -> ContainerPage:
         """The newest first; ``who`` None for everybody's."""
         user = None if who is None else who.username
-        found, total = await self._engine.store.page(user, cursor, limit, views.phases(status, ended))
-        shown = [await self._show(lease, resources=resources) for lease in found]
-        kept = [one for one in shown if status is None or one.status == status]
-        return ContainerPage(containers=kept, next=found[-1].id if len(found) == limit else None, total=total)
+        phases, kept, total = views.phases(status, ended), list[ContainerInfo](), 0
+        while True:
+            found, total = await self._engine.store.page(user, cursor, limit, phases)
+            shown = await asyncio.gather(*(self._show(lease, resources=resources) for lease in found))
+            for one in shown:
+                if status is None or one.status == status:
+                    kept.append(one)
+                    if len(kept) == limit:
+                        return ContainerPage(containers=kept, next=one.id, total=total)
+            if len(found) < limit:
+                return ContainerPage(containers=kept, next=None, total=total)
+            cursor = found[-1].id
 
     async def of_user(self, who: Caller) -> ContainerInfo | None:
         """The one container of a user."""
@@ -198,12 +211,16 @@ class Desk:
         """More time, once for each key."""
         await self._owned(who, identifier)
 
+        once = None if key is None else f"{key} {seconds:g}"
+
         def change(lease: Lease) -> Lease:
-            if key is not None and key in lease.extensions:
+            if (before := next((one for one in lease.extensions if one.partition(" ")[0] == key), None)) is not None:
+                if before != once:
+                    raise Refused(422, "idempotency-mismatch", f"the key {key} was for {before.partition(' ')[2]} s")
                 return lease
             if lease.phase is not Phase.paused and self._clock.left(lease.expires) <= 0:
                 raise Illegal(f"lease {lease.id} is over: its time cannot be extended")
-            return extended(lease, seconds, views.longest_of(lease, self.settings), self._clock.wall(), key)
+            return extended(lease, seconds, views.longest_of(lease, self.settings), self._clock.wall(), once)
 
         before, after = await self._change(identifier, change)
         if after is not before:
@@ -263,12 +280,21 @@ class Desk:
 
     async def revoke(self, who: Caller, identifier: str, session: str) -> None:
         """Ends a session before its time; the connections to the lease are closed, those who may come back."""
-        await self._owned(who, identifier)
+        lease = await self._owned(who, identifier)
+        if session.partition(".")[0] != lease.id:
+            raise Refused(404, "not-found", f"lease {lease.id} has no session {session}")
+        if lease.phase is Phase.gone:
+            return  # and all its sessions with it
         until = self._clock.wall() + self.settings.session_seconds
 
         def change(lease: Lease) -> Lease:
             still = [one for one in lease.revoked if float(one.partition(":")[2]) > self._clock.wall()]
-            return lease.changed(revoked=(*still, f"{session}:{int(until)}")[-sessions_kept:])
+            if any(one.partition(":")[0] == session for one in still):
+                return lease
+            if len(still) >= sessions_kept:
+                told = f"{len(still)} sessions of lease {lease.id} have ended early: end the lease to end all of them"
+                raise Illegal(told, "limit-reached")
+            return lease.changed(revoked=(*still, f"{session}:{int(until)}"))
 
         _, after = await self._change(identifier, change)
         await self._door.refuse(session, until, await self._observer.addresses(after.id, self.settings.network))

@@ -180,7 +180,8 @@ class ContainerInfo(_Shown):
 
 
 class ContainerPage(_Shown):
-    """``next`` is the cursor of the next page, null on the last one."""
+    """``next`` is the cursor of the next page, null on the last one; ``total`` counts all pages, before ``status`` is
+    looked at more closely than by phase."""
 
     containers: list[ContainerInfo]
     next: str | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from berth.leases.errors import LeaseError
 from berth.leases.names import Names, lease_label, role_label
 
 _list_seconds: Final = 0.5
+_list_limit: Final = 2.0
 _sample_seconds: Final = 3.0
 _sample_limit: Final = 2.0
 _exit: Final = re.compile(r"Exited \((-?\d+)\)")
@@ -44,16 +46,16 @@ class Observer:
         self._sampling = asyncio.Semaphore(8)
 
     async def containers(self, lease: str) -> list[dict[str, Any]]:
-        """The containers of a lease, at most half a second old; none where Docker does not say."""
+        """The containers of a lease, at most half a second old, or as they were last where Docker does not say."""
         async with self._listing:
             if time.monotonic() - self._listed_at > _list_seconds:
-                try:
-                    found = await self._dock.containers(self._names.owned())
-                except LeaseError:
-                    return self._listed.get(lease, [])
-                self._listed = {}
-                for one in found:
-                    self._listed.setdefault(one["Labels"].get(lease_label, ""), []).append(one)
+                # Whoever waited meanwhile is not to wait again for a daemon that hangs.
+                with suppress(LeaseError, TimeoutError):
+                    async with asyncio.timeout(_list_limit):
+                        found = await self._dock.containers(self._names.owned())
+                    self._listed = {}
+                    for one in found:
+                        self._listed.setdefault(one["Labels"].get(lease_label, ""), []).append(one)
                 self._listed_at = time.monotonic()
         return self._listed.get(lease, [])
 
@@ -109,8 +111,9 @@ class Observer:
 
     async def _details(self, container: str) -> tuple[int, bool]:
         try:
-            found = await self._dock.inspect(container)
-        except LeaseError:
+            async with asyncio.timeout(_list_limit):
+                found = await self._dock.inspect(container)
+        except (LeaseError, TimeoutError):
             return 0, False
         return int(found["RestartCount"]), bool(found["State"]["OOMKilled"])
 

@@ -15,7 +15,7 @@ from berth.leases.api.params import LeaseId, Limit, LogCursor, Role
 from berth.leases.scenario import main
 from berth.leases.store.users import Caller
 
-_event_id: Final = r"^[0-9]{1,20}-[0-9]{1,20}$"
+_event_id: Final = r"^[0-9]{1,18}-[0-9]{1,18}$"  # what a Redis stream takes
 
 
 def stream_routes(app: FastAPI, desk: Desk, callers: Callers) -> None:

@@ -18,9 +18,15 @@ def user_routes(app: FastAPI, desk: Desk, callers: Callers) -> None:
     caller = Depends(callers.of)
 
     @app.post("/api/users", status_code=201, tags=["users"], response_model_by_alias=True)
-    async def register(body: UserBody, wallet: str | None = Depends(callers.wallet)) -> UserMade:
-        """Register a name, and get its API token: this once. A signed-in wallet becomes the user's."""
-        return await desk.register(body.username, wallet)
+    async def register(
+        body: UserBody, key: Idempotency = None, wallet: str | None = Depends(callers.wallet)
+    ) -> UserMade:
+        """Register a name, and get its API token: this once. A signed-in wallet becomes the user's.
+
+        An answer that was lost: the same again, with the same key of 16 characters or more, gives another token for
+        two minutes.
+        """
+        return await desk.register(body.username, wallet, key)
 
     @app.get("/api/users/me", tags=["users"])
     async def me(who: Caller = caller) -> Me:

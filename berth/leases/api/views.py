@@ -21,8 +21,9 @@ _statuses: dict[Phase, Status] = {
 _of_status: dict[Status, list[Phase]] = {
     "starting": [Phase.requested, Phase.creating],
     "running": [Phase.ready],
-    "stopped": [Phase.paused, Phase.expiring, Phase.deleting, Phase.gone],
-    "error": [Phase.deleting, Phase.gone],
+    # One that is ready may have a program that ended by itself.
+    "stopped": [Phase.ready, Phase.paused, Phase.expiring, Phase.deleting, Phase.gone],
+    "error": [Phase.ready, Phase.deleting, Phase.gone],
 }
 
 

@@ -51,7 +51,7 @@ class LeaseService(JsonApi):
 
     def register(self, username: str) -> dict[str, Any]:
         """A user and their token, which is told this once."""
-        return self.call("POST", "/api/users", {"username": username})
+        return self._make("/api/users", {"username": username}, None)
 
     def create(
         self,

@@ -18,7 +18,7 @@ from berth.leases.clock import Clock
 from berth.leases.dock import Dock
 from berth.leases.engine import backoff, crash
 from berth.leases.engine.deadlines import Deadlines
-from berth.leases.errors import LeaseError, Permanent, Temporary
+from berth.leases.errors import LeaseError, Permanent, Temporary, Unanswered, Unknown
 from berth.leases.model import Ending, Failed, Illegal, Lease, Phase, alive, ending, why
 from berth.leases.names import Names
 from berth.leases.scenario import Catalogue, Scenario
@@ -236,7 +236,9 @@ class Engine:
         attempts = lease.failed.attempts + 1 if lease.failed and lease.failed.step == step else 1
         now = self.clock.wall()
         making = lease.phase in (Phase.requested, Phase.creating)
-        hopeless = making and (isinstance(error, Permanent) or attempts >= give_up_after)
+        # Who is away will come back: only what is said about this lease counts against it.
+        away = isinstance(error, Temporary) and (isinstance(error, Unanswered) or not isinstance(error, Unknown))
+        hopeless = making and (isinstance(error, Permanent) or (attempts >= give_up_after and not away))
         wait = backoff.delay(attempts)
         failed = Failed(step, str(error)[:500], attempts, now, None if hopeless else now + wait)
         self._log.warning(

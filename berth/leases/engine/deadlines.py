@@ -13,6 +13,8 @@ from berth.leases.model import Deadline
 
 _longest_sleep: Final = 1.0  # seconds; a machine that slept is noticed within that
 
+_spare: Final = 64
+
 Action = Callable[[], None]
 
 
@@ -31,6 +33,10 @@ class Deadlines:
         number = next(self._numbers)
         self._current[(lease, what)] = (number, deadline, action)
         heapq.heappush(self._heap, (self._clock.mark() + self._clock.left(deadline), number, (lease, what)))
+        if len(self._heap) > 2 * len(self._current) + _spare:
+            # Those that were replaced lie deep down for as long as their time is away.
+            self._heap = [one for one in self._heap if self._current.get(one[2], (None,))[0] == one[1]]
+            heapq.heapify(self._heap)
         self._changed.set()
 
     def cancel(self, lease: str, what: str | None = None) -> None:

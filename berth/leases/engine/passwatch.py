@@ -17,6 +17,7 @@ from berth.leases.engine.core import Engine
 from berth.leases.errors import LeaseError
 from berth.leases.holders import Holders
 from berth.leases.model import Ending, Lease, alive
+from berth.leases.store.leases import Vanished
 
 _look_seconds: Final = 1.0
 _wallet_seconds: Final = 15.0  # whether a wallet holds any pass takes more asking than whose one pass is
@@ -64,7 +65,7 @@ class PassWatch:
                 for lease in leases:
                     self._log.info("the holder has not what the lease is for", lease=lease.id, ended_by=ended_by)
                     await self._engine.end(lease.id, ended_by)
-        except (ChainError, LeaseError) as error:
+        except (ChainError, LeaseError, Vanished) as error:
             if self.error is None:
                 self._log.warning("cannot tell who holds a pass", wallet=leases[0].wallet, reason=str(error))
             self.error = str(error)

@@ -118,6 +118,13 @@ class Reaper:
         return Health([Check("docker", docker), Check("mongodb", mongodb, required=False)])
 
 
+def _ended(work: asyncio.Task[None]) -> None:
+    # It does not end by itself: Docker starts the container anew, where an idle one would only be called unhealthy.
+    if not work.cancelled() and (error := work.exception()) is not None:
+        logging.get_logger("reaper").error("the reaper is broken and ends", exc_info=error)
+        serve.end_process()
+
+
 def serve_reaper(settings: LeaseSettings) -> None:
     """Run until SIGTERM or SIGINT."""
     asyncio.run(_serve(settings))
@@ -128,6 +135,7 @@ async def _serve(settings: LeaseSettings) -> None:
     reaper = Reaper(settings, registry, Clock())
     app = serve.make_app("berth reaper", reaper.health(), registry)
     work = asyncio.create_task(reaper.run())
+    work.add_done_callback(_ended)
     logging.get_logger("service").info("reaper is at work", stack=settings.stack)
     try:
         await serve.serve(app, [serve.listen(settings.port)])

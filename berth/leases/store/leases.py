@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -22,7 +23,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from berth.leases.errors import Refused, Temporary
-from berth.leases.model import Deadline, Failed, Lease, Phase
+from berth.leases.model import Deadline, Failed, Lease, Phase, minted_at
 
 _collection: Final = "leases"
 _default_database: Final = "berth"
@@ -86,7 +87,7 @@ class Store:
         for keys, where in unique:
             await self._leases.create_index(keys, unique=True, partialFilterExpression=where)
         await self._leases.create_index("name", unique=True)
-        await self._leases.create_index([("user", ASCENDING), ("_id", DESCENDING)])
+        await self._leases.create_index([("user", ASCENDING), ("created", DESCENDING), ("_id", DESCENDING)])
         await self._leases.create_index("phase")
         await self._leases.create_index("purge", expireAfterSeconds=0)
 
@@ -181,14 +182,21 @@ class Store:
     async def page(
         self, user: str | None, before: str | None, limit: int, phases: list[Phase] | None
     ) -> tuple[list[Lease], int]:
-        """Up to ``limit`` leases older than id ``before``, the newest first, and how many there are in all."""
+        """Up to ``limit`` leases older than that of id ``before``, the newest first, and how many there are in all.
+
+        The id says when a container was made, which for one from the pool was long before it became a lease.
+        """
         where: dict[str, Any] = {"phase": {"$in": [p.value for p in phases]}} if phases is not None else {}
         if user is not None:
             where["user"] = user
-        older = {**where, "_id": {"$lt": before}} if before else where
+        older = where
+        if before is not None:
+            last = await self.get(before)
+            created = minted_at(before) if last is None else last.created
+            older = {**where, "$or": [{"created": {"$lt": created}}, {"created": created, "_id": {"$lt": before}}]}
         try:
-            found = [_lease(d) async for d in self._leases.find(older).sort("_id", DESCENDING).limit(limit)]
-            return found, await self._leases.count_documents(where)
+            newest = self._leases.find(older).sort([("created", DESCENDING), ("_id", DESCENDING)]).limit(limit)
+            return [_lease(d) async for d in newest], await self._leases.count_documents(where)
         except PyMongoError as error:
             raise _temporary(error) from error
 
@@ -277,6 +285,17 @@ def _any_free(count: int, used: set[int | None]) -> int | None:
 def _which(error: DuplicateKeyError) -> str:
     pattern = (error.details or {}).get("keyPattern") or {}
     return list(pattern)[-1] if pattern else "unknown"
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """MongoDB's silence and faults as Temporary; what it says of duplicates is the caller's."""
+    try:
+        yield
+    except DuplicateKeyError:
+        raise
+    except PyMongoError as error:
+        raise _temporary(error) from error
 
 
 def _temporary(error: PyMongoError) -> Temporary:

@@ -64,7 +64,8 @@ class Events:
     async def follow(self, user: str | None, after: str | None) -> AsyncGenerator[tuple[str, Fields], None]:
         """(id, event) of one user or of all: what came after id ``after`` as far as Redis has it, then live.
 
-        The id is empty where Redis did not take the event.
+        The id is empty where Redis did not take the event.  It ends for who is too slow: who comes back with the last
+        id misses nothing.
         """
         subscriber = Subscriber(user)
         self._subscribers.add(subscriber)
@@ -74,7 +75,7 @@ class Events:
                 async for identifier, event in self._replay(user, after):
                     last = identifier
                     yield identifier, event
-            while True:
+            while not (subscriber.fell_behind and subscriber.queue.empty()):
                 identifier, event = await subscriber.queue.get()
                 if identifier and last and _number(identifier) <= _number(last):
                     continue  # was in the replay already
@@ -94,7 +95,10 @@ class Events:
                 if not done:
                     yield ": still here\n\n"
                     continue
-                identifier, event = coming.result()
+                try:
+                    identifier, event = coming.result()
+                except StopAsyncIteration:
+                    return
                 numbered = f"id: {identifier}\n" if identifier else ""
                 yield f"{numbered}event: {event['kind']}\ndata: {json.dumps(event)}\n\n"
                 coming = asyncio.ensure_future(anext(source))
@@ -143,6 +147,8 @@ class Events:
         return [raw.decode() for raw in made]
 
     def _hand(self, subscriber: Subscriber, identifier: str, event: Fields) -> None:
+        if subscriber.fell_behind:
+            return
         try:
             subscriber.queue.put_nowait((identifier, event))
         except asyncio.QueueFull:

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, NamedTuple
 _step: Final = 1000  # lines that may share a nanosecond
 _stamp: Final = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d) ?")
 _cursor: Final = re.compile(r"([0-9]{1,20})-([0-9]{1,20})-([0-9]{1,20})")
+_latest: Final = 253_402_300_799_999  # ms: as far as dates go
 _epoch: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -53,7 +54,7 @@ def parse_cursor(text: str) -> Cursor:
     if not found:
         raise ValueError("a cursor is what a line had as its cursor")
     first, second, third = map(int, found.groups())
-    if max(first, second) >= 1 << 63 or third >= 1 << 63:
+    if first > _latest or max(second, third) >= 1 << 63:
         raise ValueError("a cursor is what a line had as its cursor")
     return Cursor(Position(first, second), third)
 

@@ -15,7 +15,7 @@ from contextlib import aclosing, suppress
 from typing import Any, Final
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from berth.kit.logging import get_logger
 from berth.kit.tasks import end
@@ -26,12 +26,17 @@ from berth.leases.names import Names
 from berth.leases.streams.lines import Cursor, End, Gap, Line, Numbering, Position, Record, parse_cursor, start
 
 kept_here: Final = 2_000  # lines per container in the collector
+kept_here_bytes: Final = 512 * 1024
 kept_in_redis: Final = 5_000
+kept_in_redis_bytes: Final = 256 * 1024  # about: of all leases' together there has to be room
+_entry: Final = 64  # bytes of an entry besides its text
+_waiting: Final = 512  # lines from Docker, each of 16 KiB at most
 _chunk: Final = 1_000  # lines read from Redis or Docker at once
 _overlap: Final = 2.0  # seconds read again, so that positions are counted from the same line
 _linger: Final = 30.0  # seconds that a collector goes on without readers
 _retry: Final = 0.5
 _flush: Final = 0.05  # seconds that lines may wait to go to Redis together
+_there_already: Final = "equal or smaller than the target stream top item"
 _last_words: Final = 1.0  # seconds to save what was written before a container goes
 
 Find = Callable[[str], Awaitable[Lease | None]]
@@ -42,7 +47,8 @@ class Collector:
     """Of one container.  ``changed`` is set anew whenever there are lines, or the end."""
 
     def __init__(self) -> None:
-        self.lines: deque[Line] = deque(maxlen=kept_here)
+        self.lines: deque[Line] = deque()
+        self._size = 0
         self.changed = asyncio.Event()
         self.readers = 0
         self.whole = False  # whether ``lines`` begins with the container's first line
@@ -50,9 +56,11 @@ class Collector:
         self.task: asyncio.Task[None] | None = None
 
     def add(self, lines: list[Line]) -> None:
-        if len(self.lines) + len(lines) > kept_here:
-            self.whole = False
         self.lines.extend(lines)
+        self._size += sum(len(line.text) for line in lines)
+        while len(self.lines) > kept_here or (self._size > kept_here_bytes and len(self.lines) > 1):
+            self._size -= len(self.lines.popleft().text)
+            self.whole = False
         self.tell()
 
     def tell(self) -> None:
@@ -257,7 +265,7 @@ class Logs:
         since = seen.seconds - _overlap if seen != start.at else None
         # The lines that are read again are numbered by themselves: only what is past the last one counts on.
         again = Numbering()
-        queue: asyncio.Queue[tuple[bool, bytes] | None] = asyncio.Queue(20_000)
+        queue: asyncio.Queue[tuple[bool, bytes] | None] = asyncio.Queue(_waiting)
         reader = asyncio.create_task(self._pump(self._names.container(lease, role), since, queue))
         quiet_since = asyncio.get_running_loop().time()
         try:
@@ -314,20 +322,24 @@ class Logs:
 
     async def _store(self, lease: str, role: str, lines: list[Line]) -> None:
         key = self._key(lease, role)
+        # As many as there is room for lines of this length.
+        most = min(
+            kept_in_redis, max(1, kept_in_redis_bytes * len(lines) // sum(len(line.text) + 64 for line in lines))
+        )
         try:
             async with self._redis.pipeline(transaction=False) as pipe:
                 for line in lines:
                     fields: Any = {
                         "n": line.cursor.number, "t": line.nanoseconds, "e": int(line.error), "m": line.text,
                     }  # fmt: skip
-                    pipe.xadd(key, fields, id=str(line.at), maxlen=kept_in_redis, approximate=True)
+                    pipe.xadd(key, fields, id=str(line.at), maxlen=most, approximate=most > 500)
                 pipe.expire(key, self._keep + 86_400)
                 answers = await pipe.execute(raise_on_error=False)
         except (RedisError, OSError) as error:
             self.redis_error = str(error)
             return
         # An entry that is there already has a position that is not later than the last: as it should be.
-        wrong = [a for a in answers if isinstance(a, RedisError) and not isinstance(a, ResponseError)]
+        wrong = [a for a in answers if isinstance(a, RedisError) and _there_already not in str(a)]
         self.redis_error = str(wrong[0]) if wrong else None
 
     async def _last(self, lease: str, role: str) -> Cursor:
@@ -346,15 +358,23 @@ class Logs:
 
     async def _save(self, lease: Lease, role: str) -> None:
         last = await self._last(lease.id, role)
-        numbering, lines = Numbering(), list[Line]()
         since = last.at.seconds - _overlap if last != start else None
+        name, again, new = self._names.container(lease, role), Numbering(), last == start
+        # Only what is kept is looked into: a whole log may be long, and everybody waits for this.
+        end, size, count = deque[tuple[bool, bytes]](), 0, 0
         with suppress(LeaseError):
-            async with aclosing(self._dock.log(self._names.container(lease, role), since, follow=False)) as source:
+            async with aclosing(self._dock.log(name, since, follow=False)) as source:
                 async for error, raw in source:
-                    lines.append(numbering.line(error, raw))
-        new = [line for line in lines if line.at > last.at]
-        if new:
-            await self._store(lease.id, role, _numbered(new, last, None)[-kept_in_redis:])
+                    new = new or again.line(error, raw).at > last.at
+                    if not new:
+                        continue
+                    end.append((error, raw))
+                    size, count = size + len(raw), count + 1
+                    while len(end) > kept_in_redis or (size > kept_in_redis_bytes and len(end) > 1):
+                        size -= len(end.popleft()[1])
+        if end:
+            numbering = Numbering(last.at, last.number + count - len(end))
+            await self._store(lease.id, role, [numbering.line(error, raw) for error, raw in end])
         with suppress(RedisError, OSError):
             await self._redis.expire(self._key(lease.id, role), self._keep)
 

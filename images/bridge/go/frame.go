@@ -12,17 +12,19 @@ const (
 	maxDatagram = 65507 // what a UDP datagram over IPv4 can hold; a longer frame cannot be one
 	firstBuffer = 4 << 10
 	mostBuffer  = 256 << 10
+	smallBuffer = 64<<10 + headerLen // holds any frame
 )
 
 var errOversize = errors.New("a frame is longer than a UDP datagram can be")
 
 // frameReader cuts datagrams out of the bytes of a TCP stream. Its buffer grows with what one read brings, so that an
-// idle connection holds little, and never past mostBuffer.
+// idle connection holds little, and never past mostBuffer, or smallBuffer where small says so.
 type frameReader struct {
 	buf        []byte
 	start, end int       // unprocessed bytes
 	began      time.Time // when the first bytes of an incomplete frame came; zero without one
 	empty      uint64    // frames of no length, skipped
+	small      bool
 }
 
 // space is where the next bytes of the stream go: at least one.
@@ -38,7 +40,7 @@ func (r *frameReader) space() []byte {
 		need = max(need, headerLen+int(binary.BigEndian.Uint16(rest)))
 	}
 	if need > len(r.buf) {
-		grown := make([]byte, min(mostBuffer, max(2*len(r.buf), need)))
+		grown := make([]byte, min(r.most(), max(2*len(r.buf), need)))
 		r.end = copy(grown, r.buf[r.start:r.end])
 		r.start, r.buf = 0, grown
 	} else if r.start > 0 {
@@ -48,13 +50,20 @@ func (r *frameReader) space() []byte {
 	return r.buf[r.end:]
 }
 
+func (r *frameReader) most() int {
+	if r.small {
+		return smallBuffer
+	}
+	return mostBuffer
+}
+
 // filled says that n bytes were read into space.
 func (r *frameReader) filled(n int) {
 	whole := n == len(r.buf)-r.end
 	r.end += n
-	if whole && len(r.buf) < mostBuffer {
+	if whole && len(r.buf) < r.most() {
 		// The stream brings more than fits: fewer, larger reads from now on.
-		grown := make([]byte, 2*len(r.buf))
+		grown := make([]byte, min(r.most(), 2*len(r.buf)))
 		r.end = copy(grown, r.buf[r.start:r.end])
 		r.start, r.buf = 0, grown
 	}

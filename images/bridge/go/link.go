@@ -19,6 +19,7 @@ const (
 	receiveLimit  = "receive timeout" // nothing came for too long
 	firstLimit    = "first timeout"   // nothing came at all
 	frameLimit    = "frame timeout"   // a frame was begun and not finished
+	answerLimit   = "answer timeout"  // the other end speaks, and its target has never answered
 	sendLimit     = "send timeout"    // the other side does not read
 	failed        = "failed"          // TCP said so: reset, unreachable
 	udpFailed     = "udp failed"
@@ -35,7 +36,7 @@ const (
 )
 
 type limits struct {
-	receive, first, frame, send time.Duration // zero: none
+	receive, first, frame, send, answer time.Duration // zero: none
 }
 
 // traffic counts what one connection carried; as a whole also what those before it did.
@@ -132,10 +133,10 @@ func (l *link) stopped() bool {
 func (l *link) read() string {
 	var reader frameReader
 	var set time.Time
-	last, partial, silent := l.started, time.Time{}, true
+	last, partial, spoke := l.started, time.Time{}, time.Time{}
 	for {
 		now := time.Now()
-		limit, reason := l.nextLimit(silent, last, partial)
+		limit, reason := l.nextLimit(spoke, last, partial)
 		if !limit.IsZero() && !now.Before(limit) {
 			return reason
 		}
@@ -152,9 +153,14 @@ func (l *link) read() string {
 				return byUs
 			}
 		}
+		// Who is answered is no stranger to WireGuard, which answers nobody else.
+		reader.small = l.limits.answer > 0 && l.count.toTCP.Load() == 0
 		n, err := l.conn.Read(reader.space())
 		if n > 0 {
-			last, silent = time.Now(), false
+			last = time.Now()
+			if spoke.IsZero() {
+				spoke = last
+			}
 			l.heard.Store(true)
 			l.count.lastReceived.Store(last.UnixNano())
 			reader.filled(n)
@@ -182,15 +188,17 @@ func (l *link) read() string {
 }
 
 // nextLimit is when the connection has to end unless something comes, and why it would.
-func (l *link) nextLimit(silent bool, last, partial time.Time) (limit time.Time, reason string) {
+func (l *link) nextLimit(spoke, last, partial time.Time) (limit time.Time, reason string) {
 	sooner := func(from time.Time, within time.Duration, why string) {
 		if at := from.Add(within); within > 0 && (limit.IsZero() || at.Before(limit)) {
 			limit, reason = at, why
 		}
 	}
 	sooner(last, l.limits.receive, receiveLimit)
-	if silent {
+	if spoke.IsZero() {
 		sooner(l.started, l.limits.first, firstLimit)
+	} else if l.count.toTCP.Load() == 0 {
+		sooner(spoke, l.limits.answer, answerLimit)
 	}
 	if !partial.IsZero() {
 		sooner(partial, l.limits.frame, frameLimit)

@@ -132,7 +132,7 @@ func startServer(ctx context.Context, arguments []string, out io.Writer) error {
 	var listen, allow many
 	var target, bind string
 	var most, mostOfAddress int
-	var first float64
+	var first, answer float64
 	var closed bool
 	flags := flag.NewFlagSet("tcp2udp", flag.ContinueOnError)
 	shared.register(flags, 180)
@@ -145,6 +145,8 @@ func startServer(ctx context.Context, arguments []string, out io.Writer) error {
 	flags.IntVar(&mostOfAddress, "max-per-address", 100, "connections at once of one IPv4 address or IPv6 /64")
 	flags.Float64Var(&first, "first-timeout", 30,
 		"close a connection on which nothing came within so many `seconds` of its start; 0: never")
+	flags.Float64Var(&answer, "answer-timeout", 30,
+		"close a connection that speaks and that --udp-forward has not answered for so many `seconds`; 0: never")
 	flags.BoolVar(&closed, "closed", false, "do not listen before --control is told to accept")
 	if err := parse(flags, arguments); err != nil {
 		return err
@@ -157,6 +159,7 @@ func startServer(ctx context.Context, arguments []string, out io.Writer) error {
 		udpBuffer: shared.udpBuffer, limits: shared.limits(first), tcp: shared.tcp(),
 		closed: closed,
 	}
+	options.limits.answer = duration(answer)
 	for _, text := range allow {
 		entry, err := parseAllowed(text)
 		if err != nil {

@@ -152,12 +152,14 @@ func (s *server) setAccepting(accept bool, reason string) error {
 	changed := s.accepting != accept
 	s.accepting, s.refusal = accept, reason
 	s.mu.Unlock()
+	if accept {
+		if changed {
+			s.log.Info("accepting again")
+		}
+		return s.open() // also where it could not listen the last time
+	}
 	if !changed {
 		return nil
-	}
-	if accept {
-		s.log.Info("accepting again")
-		return s.open()
 	}
 	s.log.Warn("not accepting", "reason", reason)
 	s.shut("refusing")

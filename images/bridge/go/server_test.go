@@ -121,6 +121,75 @@ func TestWhatIsNoFrameEndsItsConnectionAlone(t *testing.T) {
 	}
 }
 
+// WireGuard answers its peers alone: who it has not answered gives the place back, however much they say.
+func TestWhoIsNotAnsweredIsNotKept(t *testing.T) {
+	target, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer target.Close()
+	go func() { // answers "known" alone
+		heard := make([]byte, 2000)
+		for {
+			n, from, err := target.ReadFrom(heard)
+			if err != nil {
+				return
+			}
+			if string(heard[:n]) == "known" {
+				_, _ = target.WriteTo(heard[:n], from)
+			}
+		}
+	}()
+	server := startServerEnd(t, target.LocalAddr().String(), func(options *serverOptions) {
+		options.limits.answer = 300 * time.Millisecond
+	})
+	known, stranger := connect(t, server.address), connect(t, server.address)
+	if !answers(known, "known") {
+		t.Fatal("a peer is not answered")
+	}
+	go func() {
+		for {
+			if _, err := stranger.Write(frame([]byte("let me in"))); err != nil {
+				return
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}()
+	if !closedBy(stranger, 3*time.Second) {
+		t.Error("a stranger keeps the place")
+	}
+	eventually(t, "the reason is counted", func() bool { return server.stats().Closed[answerLimit] == 1 })
+	if !answers(known, "known") {
+		t.Error("the peer suffered")
+	}
+}
+
+func TestItListensOnceItCan(t *testing.T) {
+	taken, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := startServerEnd(t, echo(t), func(options *serverOptions) {
+		options.listen, options.closed = []string{taken.Addr().String()}, true
+	})
+	time.Sleep(200 * time.Millisecond) // it is past its own start, which listens where that is wanted
+	if server.setAccepting(true, "") == nil {
+		t.Fatal("nothing is said of an address that is taken")
+	}
+	_ = taken.Close()
+	if err := server.setAccepting(true, ""); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it forwards", func() bool {
+		conn, err := net.Dial("tcp4", taken.Addr().String())
+		if err != nil {
+			return false
+		}
+		defer conn.Close()
+		return answers(conn, "x")
+	})
+}
+
 func TestEmptyFramesAreIgnored(t *testing.T) {
 	server := startServerEnd(t, echo(t), nil)
 	conn := connect(t, server.address)

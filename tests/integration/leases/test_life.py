@@ -116,6 +116,8 @@ def test_extended_up_to_the_longest_life(world: World) -> None:
     path = f"/api/containers/{made['id']}/extend"
     first, second = (world.call("POST", path, json={"minutes": 3}, headers=key).json() for _ in range(2))
     assert first["expiresAt"][:19] == second["expiresAt"][:19]
+    other = world.call("POST", path, json={"minutes": 4}, headers=key)
+    assert (other.status_code, other.json()["reason"]) == (422, "idempotency-mismatch")
 
 
 def test_several_containers_live_and_die_as_one(world: World) -> None:
@@ -170,6 +172,12 @@ def test_a_program_that_ends_by_itself_is_said_so(world: World) -> None:
     made = world.provision("short")
     eventually("it ended", lambda: bool(world.get(made["id"])["status"] == "error"))
     shown = world.get(made["id"])
+    found = {
+        status: world.call("GET", "/api/containers", params={"status": status, "limit": 1}).json()["containers"]
+        for status in ("error", "running")
+    }
+    assert [one["id"] for one in found["error"]] == [made["id"]]
+    assert made["id"] not in [one["id"] for one in found["running"]]
     assert "exit code 3" in shown["why"]
     assert shown["phase"] == "ready", "its holder may look at it until its time is over"
 

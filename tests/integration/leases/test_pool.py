@@ -45,6 +45,11 @@ def test_who_waited_is_leased_and_another_waits_in_its_place(world: World) -> No
     assert [container.id for container in world.containers(made["id"])] == [first.id]
     first.reload()
     assert (first.status, "-lease-" in first.name) == ("running", True)
+    cold = world.provision("basic")
+    page = world.call("GET", "/api/containers", params={"limit": 1}).json()
+    following = world.call("GET", "/api/containers", params={"limit": 1, "cursor": page["next"]}).json()
+    shown = [one["id"] for one in (*page["containers"], *following["containers"])]
+    assert shown == [cold["id"], made["id"]], "the newest lease first, however old its container is"
     eventually("another waits", lambda: [c.id for c in waiting(world)] not in ([], [first.id]), 30)
     waiting(world)[0].stop(timeout=0)
     eventually("what waits no longer is replaced", lambda: len(waiting(world)) == 1, 40)

@@ -90,6 +90,23 @@ def test_names_of_users(tokens: World) -> None:
         told(tokens.call("POST", "/api/users", json={"username": name}), 422, "malformed")
 
 
+def test_a_registration_whose_answer_was_lost_is_sent_again(tokens: World) -> None:
+    def ask(name: str, key: str) -> Any:
+        return tokens.call("POST", "/api/users", headers={"Idempotency-Key": key}, json={"username": name})
+
+    key = "0b1c6d2e-8f4a-4c3b"
+    first, again = ask("dora", key), ask("dora", key)
+    assert (first.status_code, again.status_code) == (201, 201)
+    held = [{"Authorization": f"Bearer {made.json()['token']}"} for made in (first, again)]
+    told(tokens.call("GET", "/api/users/me", headers=held[0]), 401, "token-unknown")
+    assert tokens.call("GET", "/api/users/me", headers=held[1]).json()["username"] == "dora"
+    told(ask("dora", "another-key-of-somebody"), 409, "username-taken")
+    told(tokens.call("POST", "/api/users", json={"username": "dora"}), 409, "username-taken")
+    # A key that others might guess is no proof of who asks.
+    assert ask("emma", "1").status_code == 201
+    told(ask("emma", "1"), 409, "username-taken")
+
+
 def test_what_is_anothers_is_not_there(tokens: World) -> None:
     alice, mallory = register(tokens, "alice"), register(tokens, "mallory")
     made = tokens.call("POST", "/api/provision", headers=alice, json={"imageType": "basic"}, params={"wait": 20}).json()
@@ -101,6 +118,9 @@ def test_what_is_anothers_is_not_there(tokens: World) -> None:
         body, other = told(foreign, 404, "not-found"), told(unknown, 404, "not-found")
         assert body["detail"].replace(made["id"], "") == other["detail"].replace(nothing.rsplit("/", 1)[1], "")
     told(tokens.call("POST", path + "/extend", headers=mallory, json={"minutes": 1}), 404, "not-found")
+    foreign = "01m8dwd3g75n3q9rxp4tp46617.00000001"
+    told(tokens.call("DELETE", f"{path}/session/{foreign}", headers=alice), 404, "not-found")
+    assert tokens.records(_id=made["id"])[0]["revoked"] == []
     told(tokens.call("GET", "/api/users/alice/container", headers=mallory), 404, "not-found")
     assert tokens.call("GET", "/api/containers", headers=mallory).json()["containers"] == []
     assert tokens.call("GET", path, headers=tokens.admin).status_code == 200, "operators see everything"

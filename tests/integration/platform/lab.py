@@ -6,9 +6,7 @@ property, so that what is tested is what is declared.
 
 from __future__ import annotations
 
-import io
 import secrets
-import tarfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +19,7 @@ from docker.models.containers import Container
 from docker.models.networks import Network
 from docker.types import Healthcheck, IPAMConfig, IPAMPool
 
+from bench.upload import upload
 from tests.component.recorder import Registered, plain
 
 labels = {"berth.test": "platform"}
@@ -93,7 +92,7 @@ class Lab:
         uploads = {entry["file"]: entry["content"] for entry in given.get("uploads") or []}
         uploads |= {f"/run/berth/{name}": content for name, content in (files or {}).items()}
         if uploads:
-            container.put_archive("/", _archive(uploads))
+            upload(container, uploads)
         container.start()
         return container
 
@@ -176,13 +175,3 @@ def _healthcheck(given: dict[str, Any]) -> Healthcheck:
         retries=int(given["retries"]),
         start_period=nanoseconds(given.get("startPeriod")),
     )
-
-
-def _archive(files: Mapping[str, str]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for path, content in files.items():
-            entry = tarfile.TarInfo(path.lstrip("/"))
-            entry.size, entry.mode = len(content.encode()), 0o444
-            tar.addfile(entry, io.BytesIO(content.encode()))
-    return buffer.getvalue()

@@ -19,11 +19,11 @@ from docker.models.containers import Container
 from docker.models.networks import Network
 from docker.types import EndpointConfig, IPAMConfig, IPAMPool
 
+from bench.upload import upload
 from berth.leases.api import tickets
 from components.haproxy import Front, render
 from components.lease_front import LeaseFront
 from components.parts import access_part, leases_part, web_part
-from tests.integration.platform.lab import _archive as archive
 
 labels = {"berth.test": "lease-gateway"}
 domain = "test.localhost"
@@ -46,6 +46,7 @@ class LeaseLab:
     folder: Path
     open: bool = False
     per_minute: int = 100_000
+    at_once: int = 256
     stack: str = field(default_factory=lambda: f"t{secrets.token_hex(3)}")
     containers: list[Container] = field(default_factory=list)
 
@@ -81,7 +82,9 @@ class LeaseLab:
         """The gateway, with its fixed address on the bridge, published on a port of loopback."""
         front = Front(
             "http://localhost/",
-            leases=LeaseFront(self.stack, domain, open=self.open, per_minute=self.per_minute),
+            leases=LeaseFront(
+                self.stack, domain, self.subnet, open=self.open, per_minute=self.per_minute, at_once=self.at_once
+            ),
         )
         files = render([access_part(8080), leases_part(8080), web_part(8080)], self.stack, front)
         files["session-key"] = f"global\n    setenv LEASE_SESSION_KEY {key}\n"
@@ -96,7 +99,7 @@ class LeaseLab:
             **{**hardened, "read_only": False},
         )
         self.containers.append(made)
-        made.put_archive("/", archive({f"/run/berth/{name}": text for name, text in files.items()}))
+        upload(made, {f"/run/berth/{name}": text for name, text in files.items()})
         self.network.connect(made, ipv4_address=self.gateway_address)
         made.start()
         made.reload()

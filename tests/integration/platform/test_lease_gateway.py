@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -261,3 +263,19 @@ def test_an_address_that_passes_to_another_lease_takes_no_request_with_it(lab: L
             assert lab.get(name, session=token).status_code == 404
         lab.up(f"next-{round_}")
         lab.remove(second)
+
+
+def test_one_source_has_so_many_requests_open_at_once_and_no_more(
+    daemon: docker.DockerClient, images: Callable[[str], str], tmp_path: Path
+) -> None:
+    """However few connections carry them: a WebSocket stays open for as long as it is wanted."""
+    for lab in lease_labs(daemon, images, tmp_path, open=True, at_once=5):
+        lab.lease("ann")
+        lab.up("ann")
+        with contextlib.ExitStack() as held:
+            first, *_ = [held.enter_context(socket_to(lab, "ann", "")) for _ in range(5)]
+            refused = lab.get("ann")
+            assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
+            assert "open at once" in refused.json()["detail"]
+            first.close()
+            lab.up("ann")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -90,6 +92,22 @@ def on_host() -> Iterator[int]:
         threading.Thread(target=serve, daemon=True).start()
         yield int(server.getsockname()[1])
         server.shutdown(socket.SHUT_RDWR)
+
+
+def hear(server: socket.socket, heard: list[str]) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            connection, peer = server.accept()
+            heard.append(peer[0])
+            connection.close()
+
+
+def connects(container: Container, host: str, port: int, source: str) -> bool:
+    """From the container's network namespace, and one of its addresses, which no tool in there can choose."""
+    container.reload()
+    program = f"import socket; socket.create_connection(({host!r}, {port}), 1, ({source!r}, 0))"
+    where = f"--net=/proc/{container.attrs['State']['Pid']}/ns/net"
+    return subprocess.run(["nsenter", where, sys.executable, "-c", program], capture_output=True).returncode == 0
 
 
 def host_addresses(lab: LeaseLab) -> list[str]:
@@ -233,6 +251,22 @@ def test_networks_of_leases_reach_neither_each_other_nor_the_stack_nor_this_host
             assert not reaches(container, f"{base}.{16 * own + 1}", on_host)
             for address in (*host_addresses(lab), "169.254.169.254"):
                 assert not reaches(container, address, on_host), address
+        # Nor does one with a foot in both by the way of the one with the address of the other.
+        joined = manager_made(lab, "net-joined", str(lab.network.name))
+        networks[1].connect(joined)
+        mine = lab.address(joined)
+        assert sh(joined, f"ip -o -4 addr | grep -c -e {mine} -e {base}.")[1].strip() == "2"
+        heard: list[str] = []
+        with socket.create_server(("0.0.0.0", 0)) as server:
+            threading.Thread(target=hear, args=(server, heard), daemon=True).start()
+            port = server.getsockname()[1]
+            for where in (f"{base}.17", *host_addresses(lab)):
+                for source in (mine, ""):
+                    assert not connects(joined, where, port, source), (where, source)
+            assert reaches(plain[0], host_addresses(lab)[1], port)
+            server.shutdown(socket.SHUT_RDWR)
+        assert mine not in heard
+        assert len(heard) == 1, "the one that may"
     finally:
         for container in [each for each in lab.containers if each.name.rpartition("-lease-")[2].startswith("net-")]:
             lab.remove(container)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import secrets
-import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -188,16 +186,6 @@ def eventually(is_so: Callable[[], bool], what: str, seconds: float = 20.0) -> N
             return
         time.sleep(0.1)
     raise AssertionError(f"not within {seconds:g} s: {what}")
-
-
-def put_file(container: Container, folder: str, name: str, text: str) -> None:
-    """A file, readable by all, into a container."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        entry = tarfile.TarInfo(name)
-        entry.size = len(text.encode())
-        archive.addfile(entry, io.BytesIO(text.encode()))
-    assert container.put_archive(folder, packed.getvalue())
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import secrets
-import tarfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -19,6 +17,7 @@ from docker.errors import APIError
 from docker.models.containers import Container
 from docker.models.networks import Network
 
+from bench.upload import upload
 from berth.access.model import AccessList
 from berth.access.read import read_access_list
 from berth.access.tunnel import node_address
@@ -220,7 +219,7 @@ def make_node(
             volumes.append(daemon.volumes.create(f"{name}-gateway", labels=labels))
         node = Node(_create(daemon, image, networks, chain, name, envs), secrets.token_hex(32))
         nodes.append(node.container)
-        _upload(node.container, "/run/berth", "control-token", node.token)
+        upload(node.container, {"control-token": node.token}, "/run/berth")
         networks.edge.connect(node.container, aliases=[f"node-{len(nodes)}"])
         node.container.start()
         if healthy:
@@ -280,15 +279,6 @@ def _create(
             "retries": 5,
         },
     )
-
-
-def _upload(container: Container, folder: str, name: str, content: str) -> None:
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        entry = tarfile.TarInfo(name)
-        entry.size, entry.mode = len(content), 0o444
-        tar.addfile(entry, io.BytesIO(content.encode()))
-    container.put_archive(folder, archive.getvalue())
 
 
 @pytest.fixture

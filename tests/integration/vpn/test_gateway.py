@@ -19,6 +19,7 @@ from docker.errors import ImageNotFound
 from docker.models.containers import Container
 from docker.models.networks import Network
 
+from bench.upload import upload
 from berth.access.model import AccessList
 from berth.leases.names import vpn_label
 from berth.leases.nodegates import NodeGates
@@ -33,7 +34,6 @@ from tests.integration.vpn.conftest import (
     Networks,
     Node,
     _network,
-    _upload,
     labels,
     tunnel,
 )
@@ -142,7 +142,8 @@ class Leases:
             healthcheck={"test": ["CMD", "http-healthcheck", "8080"], "interval": 10**9, "timeout": 5 * 10**9},
         )
         self.containers.append(container)
-        _upload(container, "/run/berth", "haproxy.cfg", render(TunnelFront(f"t{self.run}", domain, subnet, ipv6=ipv6)))
+        config = render(TunnelFront(f"t{self.run}", domain, subnet, ipv6=ipv6))
+        upload(container, {"haproxy.cfg": config}, "/run/berth")
         container.start()
         wait_healthy(container)
         return container

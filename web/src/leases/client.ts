@@ -29,7 +29,8 @@ export interface Wanted {
 /** What needs no caller. */
 export interface LeaseApi {
   scenarios(signal?: AbortSignal): Promise<Scenarios>;
-  register(username: string): Promise<UserMade>;
+  /** `key` as of `provision`: where the answer was lost, the same again has another token. */
+  register(username: string, key: string): Promise<UserMade>;
   /** The same API for this caller. */
   as(caller: Caller): LeaseClient;
 }
@@ -65,7 +66,8 @@ const PATIENCE = 40_000;
 export function createLeaseApi(base = "/api"): LeaseApi {
   return {
     scenarios: (signal) => ask(`${base}/scenarios`, schemas.scenarios, { signal }),
-    register: (username) => ask(`${base}/users`, schemas.userMade, { method: "POST", body: { username } }),
+    register: (username, key) =>
+      ask(`${base}/users`, schemas.userMade, { method: "POST", body: { username }, headers: { "Idempotency-Key": key } }),
     as: (caller) => createLeaseClient(caller, base),
   };
 }

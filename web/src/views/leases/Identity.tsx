@@ -1,4 +1,4 @@
-import { type FormEvent, type ReactNode, useId, useState } from "react";
+import { type FormEvent, type ReactNode, useId, useRef, useState } from "react";
 import { type Trouble, toTrouble } from "../../api/problem";
 import { USERNAME } from "../../leases/keep";
 import type { UserMade } from "../../leases/schemas";
@@ -93,6 +93,8 @@ export function Register({ onDone }: { onDone?: CallerTools["enter"] }): ReactNo
   const [busy, setBusy] = useState(false);
   const [trouble, setTrouble] = useState<Trouble | null>(null);
   const [made, setMade] = useState<UserMade | null>(null);
+  // Sent again with the same key, a registration whose answer was lost is still one's own.
+  const attempt = useRef<{ name: string; key: string } | null>(null);
 
   const register = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
@@ -102,7 +104,8 @@ export function Register({ onDone }: { onDone?: CallerTools["enter"] }): ReactNo
     if (bad || busy) return;
     setBusy(true);
     try {
-      setMade(await leases.register(name.trim()));
+      if (attempt.current?.name !== name.trim()) attempt.current = { name: name.trim(), key: crypto.randomUUID() };
+      setMade(await leases.register(name.trim(), attempt.current.key));
     } catch (error) {
       setTrouble(toTrouble(error));
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Final
 
@@ -13,7 +13,7 @@ from berth.chain.access_pass import AccessPass
 from berth.chain.endpoint import Endpoint
 from berth.chain.errors import CallFailed, ChainError, NoContract
 from berth.chain.history import History
-from berth.chain.key_registry import KeyRegistry
+from berth.chain.key_registry import KeyRegistry, MalformedPage
 from berth.leases.errors import Refused
 
 kept_seconds: Final = 10.0
@@ -60,6 +60,14 @@ class Holders:
     def holder_of(self, token: int) -> str:
         """Who holds a pass now, the zero address where nobody does; ChainError."""
         return self._registry.holder_of(token)
+
+    def holders_of(self, tokens: Sequence[int]) -> dict[int, str]:
+        """The same of several, by one call as far as they have a device; ChainError."""
+        try:
+            found = {peer.token: peer.holder for peer in self._registry.peers_of(tokens)}
+        except MalformedPage as error:
+            raise ChainError(f"the registry's answer makes no sense: {error}") from error
+        return {token: found.get(token) or self.holder_of(token) for token in tokens}
 
     def _tokens(self, wallet: str) -> list[int]:
         return sorted(self._history.of(wallet, self._collection.address).tokens)

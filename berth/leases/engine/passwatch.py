@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
 
 from berth.chain.errors import ChainError
 from berth.kit.logging import get_logger
 from berth.leases.engine.core import Engine
-from berth.leases.errors import LeaseError
+from berth.leases.errors import Refused, Temporary
 from berth.leases.holders import Holders
 from berth.leases.model import Ending, Lease, alive
 from berth.leases.store.leases import Vanished
@@ -41,33 +40,36 @@ class PassWatch:
 
     async def look(self) -> None:
         """Once."""
-        passes: defaultdict[tuple[str, str], list[Lease]] = defaultdict(list)
-        wallets: defaultdict[str, list[Lease]] = defaultdict(list)
-        for lease in list(self._engine.known.values()):
-            if lease.wallet is None or lease.phase not in alive:
-                continue
-            wallets[lease.wallet].append(lease)
-            if lease.holder_of is not None:
-                passes[lease.holder_of, lease.wallet].append(lease)
-        for (token, wallet), found in passes.items():
-            await self._end_unless(partial(self._is_of, token, wallet), found, "sold")
+        leases = [one for one in list(self._engine.known.values()) if one.wallet is not None and one.phase in alive]
+        await self._look_at_passes([one for one in leases if one.holder_of is not None])
         if self._only_holders and time.monotonic() >= self._wallets_at:
             self._wallets_at = time.monotonic() + _wallet_seconds
-            for wallet, found in wallets.items():
-                await self._end_unless(partial(self._holders.holds, wallet), found, "no-pass")
+            for wallet in {one.wallet for one in leases if one.wallet is not None}:
+                holds = await self._asked(partial(self._holders.holds, wallet))
+                if holds is False:
+                    await self._end([one for one in leases if one.wallet == wallet], "no-pass")
 
-    def _is_of(self, token: str, wallet: str) -> bool:
-        return self._holders.holder_of(int(token)) == wallet
+    async def _look_at_passes(self, leases: list[Lease]) -> None:
+        tokens = sorted({int(one.holder_of or 0) for one in leases})
+        if tokens and (holders := await self._asked(partial(self._holders.holders_of, tokens))) is not None:
+            await self._end([one for one in leases if holders[int(one.holder_of or 0)] != one.wallet], "sold")
 
-    async def _end_unless(self, holds: Callable[[], bool], leases: list[Lease], ended_by: Ending) -> None:
+    async def _asked(self, ask: Callable[[], Any]) -> Any:
+        """What the chain says; None where it does not."""
         try:
-            if not await run_in_threadpool(holds):
-                for lease in leases:
-                    self._log.info("the holder has not what the lease is for", lease=lease.id, ended_by=ended_by)
-                    await self._engine.end(lease.id, ended_by)
-        except (ChainError, LeaseError, Vanished) as error:
+            answer = await run_in_threadpool(ask)
+        except (ChainError, Refused) as error:
             if self.error is None:
-                self._log.warning("cannot tell who holds a pass", wallet=leases[0].wallet, reason=str(error))
+                self._log.warning("cannot tell who holds a pass", reason=str(error))
             self.error = str(error)
-        else:
-            self.error = None
+            return None
+        self.error = None
+        return answer
+
+    async def _end(self, leases: list[Lease], ended_by: Ending) -> None:
+        for lease in leases:
+            self._log.info("the holder has not what the lease is for", lease=lease.id, ended_by=ended_by)
+            try:
+                await self._engine.end(lease.id, ended_by)
+            except (Temporary, Vanished) as error:
+                self._log.warning("a lease's end has to wait", lease=lease.id, reason=str(error))

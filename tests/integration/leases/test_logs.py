@@ -146,6 +146,32 @@ def test_a_page_and_what_an_ended_lease_wrote(world: World) -> None:
     assert "its holder ended it" in found[-1]["message"]
 
 
+@pytest.mark.parametrize("watched", [True, False])
+def test_wide_lines_take_no_more_room_than_others(servers: Servers, tmp_path: Path, watched: bool) -> None:
+    pad = "pad=$(head -c 8000 /dev/zero | tr '\\0' x); "
+    wide = template(pad + burst.format(n=300).replace("echo line", "echo $pad"))
+    world = World(servers, tmp_path, catalogue(wide={"containers": {"main": wide}})).start()
+    try:
+        made = world.provision("wide")
+        if watched:
+            with reading(world, made["id"]) as socket:
+                assert numbers(take(socket, 300)) == list(range(1, 301))
+        else:
+            (container,) = world.containers(made["id"])
+            eventually("it wrote it all", lambda: container.logs(tail=1).split()[-1] == b"300")
+        assert world.call("DELETE", f"/api/containers/{made['id']}", params={"wait": 10}).status_code == 204
+        (key,) = servers.redis_client().scan_iter(f"berth:{world.stack}:logs:*")
+        assert 128 * 1024 < servers.redis_client().memory_usage(key) < 512 * 1024
+        with reading(world, made["id"]) as socket:
+            found = take(socket, 400)
+        kept = [record for record in found if record["type"] == "line"]
+        assert numbers(kept)[-1] == 300
+        assert in_a_row(numbers(kept))
+        assert [int(record["cursor"].rpartition("-")[2]) for record in kept] == numbers(kept)
+    finally:
+        world.close()
+
+
 def page(world: World, lease: str, **params: Any) -> Any:
     response = world.call("GET", f"/api/containers/{lease}/logs", params=params)
     assert response.status_code == 200, response.text

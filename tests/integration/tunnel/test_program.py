@@ -23,6 +23,7 @@ def go(daemon: docker.DockerClient, script: str) -> str:
         name=f"berth-test-{secrets.token_hex(4)}",
         labels=labels,
         network="none",
+        environment={"GOFLAGS": "-trimpath"},  # as the program is built: what was compiled for that is used
         volumes={str(root / "images/bridge/go"): {"bind": "/src", "mode": "ro"}},
         detach=True,
     )

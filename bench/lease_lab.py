@@ -51,6 +51,7 @@ def catalogue(**scenarios: dict[str, Any]) -> dict[str, Any]:
         "scenarios": {
             "basic": {"containers": {"main": template()}},
             "talker": {"containers": {"main": template(speak)}},
+            "stubborn": {"containers": {"main": template("trap '' TERM; while :; do sleep 0.1; done")}},
             "absent": {"containers": {"main": template(image="berth-test/not-there:1")}},
             "broken": {"containers": {"main": template() | {"command": ["/not/there"]}}},
             "short": {"containers": {"main": template("exit 3", restarts=0)}},

@@ -81,6 +81,12 @@ class LeaseSettings(Section):
     max_minutes: Annotated[int, Field(ge=1, le=525_600), Allowed("minutes, a whole number from 1")] = 1440
     cleanup_minutes: Annotated[int, Field(ge=1, le=1440), Allowed("minutes, a whole number from 1 to 1440")] = 1
     """How often the cleanup worker sweeps up what timers and events missed; removal itself comes within seconds."""
+    warn_seconds: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=86_400)], ...], Allowed("a list of seconds, each from 1 to 86400")
+    ] = (300, 60)
+    """When before its end a lease is told of it."""
+    keep_minutes: Annotated[int, Field(ge=1, le=525_600), Allowed("minutes, a whole number from 1")] = 60
+    """How long ended leases and their logs can be looked at; what could not be made, for a day at least."""
     requests_per_minute: Annotated[int, Field(ge=60, le=1_000_000), Allowed("a whole number from 60 to 1000000")] = 6000
     """How many requests one address may send to leases in a minute."""
     scenarios: Annotated[dict[str, Scenario], Allowed("scenarios by name, see docs/leases.md")] = _default_scenarios

@@ -172,6 +172,8 @@ class UserPool(Component):
             "MIN_DURATION_MINUTES": str(leases.min_minutes),
             "MAX_DURATION_MINUTES": str(leases.max_minutes),
             "POOL_HOURS": str(_pool_hours),
+            "WARN_SECONDS": ",".join(map(str, leases.warn_seconds)) or None,
+            "KEEP_MINUTES": str(leases.keep_minutes),
             "ACCESS_SESSION_KEY_FILE": f"{files_directory}/access-session-key",
             "CHAIN_ID": str(chain.chain_id),
             "RPC_URLS": args.chain.node_rpc_urls,

@@ -15,12 +15,14 @@ from typing import Any, Final
 
 import aiohttp
 
+from berth.kit.logging import get_logger
 from berth.leases.errors import LeaseError, Permanent, Unanswered, Unknown
 
 api: Final = "v1.41"
 _connect_seconds: Final = 5.0
 call_seconds: Final = 30.0
 _pull_seconds: Final = 600.0
+_log: Final = get_logger("docker")
 # What registries and daemons say of an image that no other attempt will find.
 _nowhere: Final = re.compile(
     r"not found|denied|unauthorized|manifest unknown|does not exist|no such (image|manifest)|invalid reference", re.I
@@ -49,6 +51,7 @@ class Dock:
         limits = aiohttp.ClientTimeout(total=call_seconds, sock_connect=_connect_seconds)
         self._session = aiohttp.ClientSession(connector=connector, timeout=limits)
         self._turns = asyncio.Semaphore(parallel)
+        self._bounds_disks = True
 
     async def close(self) -> None:
         await self._session.close()
@@ -90,9 +93,21 @@ class Dock:
     # ------------------------------------------------------------ changing
 
     async def create(self, name: str, body: Mapping[str, Any]) -> str:
-        """The new container's id; Conflict where the name is taken, Missing where the image is."""
+        """The new container's id; Conflict where the name is taken, Missing where the image is.
+
+        A bound on its disk is left out where Docker's storage driver has none.
+        """
         async with self._turns:
-            made = await self._post("containers/create", f"create {name}", body, name=name)
+            if not self._bounds_disks:
+                body = _without_disk(body)
+            try:
+                made = await self._post("containers/create", f"create {name}", body, name=name)
+            except (Permanent, Unknown) as error:
+                if "storage-opt" not in str(error).lower() or "StorageOpt" not in body.get("HostConfig", {}):
+                    raise
+                _log.warning("Docker's storage driver cannot bound a container's disk", reason=str(error))
+                self._bounds_disks = False
+                made = await self._post("containers/create", f"create {name}", _without_disk(body), name=name)
         return str(made["Id"])
 
     async def start(self, container: str) -> None:
@@ -252,6 +267,11 @@ class Dock:
             raise Unknown(f"{what}: Docker's answer is cut off") from error
         except (aiohttp.ClientError, OSError) as error:
             raise Unanswered(f"{what}: Docker cannot be reached ({error})") from error
+
+
+def _without_disk(body: Mapping[str, Any]) -> dict[str, Any]:
+    host = {key: value for key, value in body.get("HostConfig", {}).items() if key != "StorageOpt"}
+    return {**body, "HostConfig": host}
 
 
 def _refusal(what: str, status: int, text: str) -> LeaseError:

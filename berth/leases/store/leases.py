@@ -29,6 +29,7 @@ _collection: Final = "leases"
 _default_database: Final = "berth"
 _live: Final = [phase.value for phase in Phase if phase is not Phase.gone]
 _tries: Final = 50
+_failed_keep: Final = timedelta(days=1)  # so that somebody sees what could not be made
 
 Change = Callable[[Lease], Lease]
 
@@ -143,7 +144,8 @@ class Store:
         """Writes ``after`` if the lease is still in the generation of ``before``."""
         document = _document(after)
         if after.phase is Phase.gone:
-            document["purge"] = datetime.now(UTC) + self._keep
+            kept = max(self._keep, _failed_keep) if after.ended_by == "failed" else self._keep
+            document["purge"] = datetime.now(UTC) + kept
         try:
             done = await self._leases.replace_one({"_id": before.id, "generation": before.generation}, document)
         except DuplicateKeyError as error:

@@ -159,6 +159,37 @@ def test_mongodb_and_redis_are_away(quick: World) -> None:
     assert not [r for r in quick.records(phase={"$ne": "gone"}) if r["_id"] != kept["id"]], "nothing half-made"
 
 
+def test_mongodb_is_restarted_and_redis_emptied(quick: World) -> None:
+    quick.start()
+    kept, over = quick.provision("basic"), quick.provision("advanced")
+    quick.shorten(over["id"], 12)
+    eventually("the timer knows", lambda: bool(quick.get(over["id"])["remainingSeconds"] < 12), 10)
+    quick.servers.redis_client().flushall()
+    quick.servers.mongo.restart(timeout=0)
+    asked = eventually_made(quick)
+    eventually("what is over is gone", lambda: not quick.containers(over["id"]), 35)
+    assert quick.get(kept["id"])["status"] == "running"
+    live = {record["_id"] for record in quick.records(phase={"$ne": "gone"})}
+    assert live == {kept["id"], asked}, "none lost, none leaked, none removed early"
+    assert len(quick.containers()) == 2
+    eventually("it is well", quick.is_well, 20)
+
+
+def eventually_made(world: World) -> str:
+    """The id of a lease, asked for until it can be had; refusals on the way say that it may be tried again."""
+    made = list[str]()
+
+    def ask() -> bool:
+        body = {"imageType": "basic", "durationMinutes": 5}
+        answer = world.call("POST", "/api/provision", json=body, params={"wait": 20})
+        assert answer.status_code in (201, 503), answer.text
+        made.extend([answer.json()["id"]] if answer.status_code == 201 else [])
+        return bool(made)
+
+    eventually("a lease can be had", ask, 60)
+    return made[0]
+
+
 @pytest.mark.slow
 def test_without_redis_leases_are_as_well_as_ever(quick: World) -> None:
     quick.start(REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")

@@ -48,8 +48,9 @@ def test_asked_for_running_and_gone_by_itself(world: World) -> None:
     assert 290 < shown["remainingSeconds"] <= 300
 
 
-def test_it_is_gone_within_two_seconds_of_its_end(world: World) -> None:
-    made = world.provision("basic")
+@pytest.mark.parametrize("scenario", ["basic", "stubborn"])
+def test_it_is_gone_within_two_seconds_of_its_end(world: World, scenario: str) -> None:
+    made = world.provision(scenario)
     world.shorten(made["id"], 9)
     ends = time.time() + 9
     eventually("the manager knows", lambda: bool(world.get(made["id"])["remainingSeconds"] < 9), 8)

@@ -11,6 +11,7 @@ import pulumi_docker as docker
 
 from berth.leases.guard.policy import GuardPolicy, Role
 from components.access_api import AccessApi
+from components.access_api import port as access_port
 from components.base import Component, Limits, files_directory, service_user
 from components.chain import Chain
 from components.contracts import Contracts
@@ -175,6 +176,7 @@ class UserPool(Component):
             "WARN_SECONDS": ",".join(map(str, leases.warn_seconds)) or None,
             "KEEP_MINUTES": str(leases.keep_minutes),
             "ACCESS_SESSION_KEY_FILE": f"{files_directory}/access-session-key",
+            "ACCESS_URL": f"http://{args.network.access_address}:{access_port}",
             "CHAIN_ID": str(chain.chain_id),
             "RPC_URLS": args.chain.node_rpc_urls,
             "QUORUM": str(chain.quorum),

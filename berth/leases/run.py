@@ -42,6 +42,7 @@ from berth.leases.model import Lease, Phase
 from berth.leases.names import Names
 from berth.leases.nodegates import NodeGates
 from berth.leases.settings import ManagerSettings, parts
+from berth.leases.signouts import SignOuts
 from berth.leases.store.journal import Journal
 from berth.leases.store.leases import Store, connect
 from berth.leases.store.seen import Seen
@@ -100,7 +101,8 @@ class Manager:
         )  # fmt: skip
         self.watch = Watch(self.engine, self.dock, self.reconciler, Seen(settings.journal_dir))
         self.observer = Observer(self.dock, names)
-        self.holders = _holders(settings)
+        self.holders, self.sessions = _holders(settings), _sessions(settings)
+        self.sign_outs = SignOuts(settings.access_url, self.sessions) if self.sessions and settings.access_url else None
         self.desk = Desk(
             settings, self.engine, self.users, self.pool, self.observer, self.events, self.logs, self.reconciler, clock,
             self.holders, Gateway(settings.gateway_socket) if settings.gateway_socket else None,
@@ -131,6 +133,8 @@ class Manager:
         if self.holders is not None:
             only = self.settings.lease_access == "pass"
             self._tasks.append(asyncio.create_task(PassWatch(self.engine, self.holders, only).run()))
+        if self.sign_outs is not None:
+            self._tasks.append(asyncio.create_task(self.sign_outs.run()))
         for task in self._tasks:
             task.add_done_callback(self._ended)
 
@@ -200,6 +204,7 @@ class Manager:
             Check("docker", lambda: _unless(self.reconciler.error or ("" if self.watch.connected else "no events"))),
             Check("redis", lambda: _unless(self.events.error or self.logs.redis_error), required=False),
             Check("gateway", lambda: _unless(self.desk.door.error), required=False),
+            Check("access", lambda: _unless(self.sign_outs.error if self.sign_outs else None), required=False),
             Check("leases", lambda: f"{len(self.engine.known)} of {self.settings.max_containers}", required=False),
         ])  # fmt: skip
 
@@ -208,11 +213,15 @@ class Manager:
         settings = self.settings
         named = [settings.public_url, *parts(settings.origins)]
         served = Origins(settings.public_url, frozenset(twin for one in named for twin in twins(one)))
-        if settings.lease_access != "pass":
-            return Callers(settings, self.users, served)
-        assert settings.access_session_key is not None
-        key, audience = settings.access_session_key.get_secret_value(), f"{settings.chain_id}|{settings.key_registry}"
-        return Callers(settings, self.users, served, Sessions(key, audience, settings.session_seconds), self.holders)
+        return Callers(settings, self.users, served, self.sessions, self.holders if self.sessions else None)
+
+
+def _sessions(settings: ManagerSettings) -> Sessions | None:
+    """The access API's, where the wallets that sign in there are who may lease."""
+    if settings.lease_access != "pass" or settings.access_session_key is None:
+        return None
+    key, audience = settings.access_session_key.get_secret_value(), f"{settings.chain_id}|{settings.key_registry}"
+    return Sessions(key, audience, settings.session_seconds)
 
 
 def _holders(settings: ManagerSettings) -> Holders | None:

@@ -35,6 +35,7 @@ GATEWAY_SOCKET            HAProxy's runtime socket, for revoking sessions (none)
 NODE_GATEWAYS             folder with the sockets of the nodes' gateways, for ending connections there (none)
 ADMIN_TOKEN               who shows it may see and do everything; from a file (ADMIN_TOKEN_FILE)
 ACCESS_SESSION_KEY        the access API's session key, for LEASE_ACCESS=pass; from a file
+ACCESS_URL                where that API says who signed out (none: sessions last until they are over)
 CHAIN_ID, RPC_URLS, QUORUM, KEY_REGISTRY   the chain that says who holds a pass, for LEASE_ACCESS=pass
 GATEWAY_ADDRESS           whose X-Forwarded-For is believed: addresses or networks (comma)
 REQUESTS_PER_MINUTE       for each caller (600)
@@ -82,6 +83,12 @@ def _seconds(text: str) -> str:
     for part in parts(text):
         if not part.isdigit() or not int(part):
             raise ValueError(f"{part!r} is not a number of seconds above 0")
+    return text
+
+
+def _url(text: str) -> str:
+    if text and (urlsplit(text).scheme not in ("http", "https") or not urlsplit(text).hostname):
+        raise ValueError("is not http://host[:port]")
     return text
 
 
@@ -139,6 +146,7 @@ class ManagerSettings(LeaseSettings):
     node_gateways: Path | None = None
     admin_token: Annotated[SecretStr, Field(min_length=16)] | None = None
     access_session_key: Annotated[SecretStr, Field(min_length=32)] | None = None
+    access_url: Annotated[str, AfterValidator(_url)] = ""
     chain_id: Positive | None = None
     rpc_urls: str = ""
     quorum: Positive = 1

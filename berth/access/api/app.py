@@ -16,7 +16,7 @@ from berth.access.api.metrics import ApiMetrics
 from berth.access.api.nodes import NodeWatch
 from berth.access.api.passes import Passes
 from berth.access.api.service import AccessService
-from berth.access.api.sessions import Session, Sessions, Transport, cookie_name, cookie_path
+from berth.access.api.sessions import Session, Sessions, Transport, cookie_name, cookie_path, ended_path
 from berth.access.api.settings import ApiSettings
 from berth.access.api.signin import SignIn
 from berth.chain.eip712 import domain
@@ -31,7 +31,7 @@ from berth.kit.serve import Next, make_app
 body_limit: Final = 16 * 1024  # bytes
 _safe: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _nonce_path: Final = "/api/access/nonce"
-_open: Final = frozenset({"/health", "/metrics"})
+_open: Final = frozenset({"/health", "/metrics", ended_path})
 
 
 class Api:
@@ -121,6 +121,10 @@ class Api:
         @app.get("/api/access/session")
         def who(session: Session = signed_in) -> dict[str, Any]:
             return {"address": session.address, "expiresAt": session.expires}
+
+        @app.get(ended_path)
+        def ended() -> dict[str, Any]:
+            return {"ended": self._sessions.ended()}
 
         @app.delete("/api/access/session", status_code=204)
         def end(response: Response, session: Session = signed_in) -> None:

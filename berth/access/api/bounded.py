@@ -46,6 +46,12 @@ class Expiring(Generic[T]):
             found = self._entries.pop(name, None)
         return found[1] if found else None
 
+    def names(self) -> list[str]:
+        """Those that have not expired, the oldest first."""
+        with self._lock:
+            self._prune()
+            return list(self._entries)
+
     def __contains__(self, name: str) -> bool:
         with self._lock:
             self._prune()

@@ -13,6 +13,8 @@ import json
 import secrets
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, Literal
@@ -22,6 +24,8 @@ from berth.access.api.errors import Refused
 
 Transport = Literal["cookie", "bearer"]
 cookie_name: Final = "berth_session"
+ended_path: Final = "/sessions/ended"
+"""Where the API tells other services inside who signed out; the gateway leads nobody there."""
 cookie_path: Final = "/api"  # leases take these sessions as well
 _longest: Final = 1024  # characters; ours have about 250
 _signed_out: Final = 50_000
@@ -72,6 +76,17 @@ class Sessions:
             self._ended.put(self._name(session), None)
         except Full as full:
             raise Refused(503, "overloaded", "too many people sign out", retry_after=full.seconds) from None
+
+    def ended(self) -> list[str]:
+        """Who signed out, by names that mean nothing to anybody else, for services that take the same sessions."""
+        return self._ended.names()
+
+    def learn(self, ended: Iterable[str]) -> None:
+        """What another service said has :meth:`ended`; as much of it as there is room for."""
+        for name in ended:
+            if name not in self._ended:
+                with suppress(Full):
+                    self._ended.put(name, None)
 
     def _name(self, session: Session) -> str:
         return sha256(session.id.encode()).hexdigest()

@@ -83,7 +83,7 @@ def place(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         chain = Chain(endpoint, contracts, relay, node, secrets.token_hex(32))
         access = Service(chain.variables(PUBLIC_URL=front.url), port()).start()
         folder = tmp_path_factory.mktemp("pass")
-        leases = World(servers, folder, PUBLIC_URL=front.url, **chain.lease_variables())
+        leases = World(servers, folder, PUBLIC_URL=front.url, ACCESS_URL=access.url, **chain.lease_variables())
         try:
             leases.start()
             front.routes |= {"/api/access/": access.url.removeprefix("http://"), "/": f"127.0.0.1:{leases.port}"}
@@ -164,6 +164,16 @@ def test_who_rents_a_pass_leases_for_as_long_as_the_rental(place: Place) -> None
     place.chain.lend(owner, token, zero_address, 0)
     place.awaits_refusal(theirs)
     eventually("the owner may again", lambda: place.provision(lender).status_code == 201, noticed_within)
+
+
+def test_who_signed_out_is_signed_out_here_too(place: Place) -> None:
+    holder, _ = place.chain.member()
+    bearer, another = place.sign_in(holder), place.sign_in(holder)
+    assert place.ask("GET", "/api/users/me", bearer).status_code == 200
+    assert place.ask("DELETE", "/api/access/session", bearer).status_code == 204
+    eventually("its session ends", lambda: place.ask("GET", "/api/users/me", bearer).status_code == 401, 5)
+    assert place.ask("POST", "/api/users", bearer, json={"username": f"u{secrets.token_hex(4)}"}).status_code == 401
+    assert place.ask("GET", "/api/users/me", another).status_code == 200
 
 
 def test_a_pass_that_is_over_counts_no_more(place: Place) -> None:

@@ -183,9 +183,12 @@ def test_a_bridge_is_no_open_relay(lab: Lab) -> None:
     eventually(lambda: "the target cannot be used" in server.logs(), "it says so")
     eventually(lambda: '"listening"' in server.logs(), "it listens")
     server.await_ready(False)
-    with connect(server) as client:
-        client.sendall(of_mullvad)
-        assert is_closed(client)
+    try:
+        with connect(server) as client:
+            client.sendall(of_mullvad)
+            assert is_closed(client)
+    except ConnectionResetError:
+        pass  # closed before it was even known to be open
 
 
 def test_an_end_is_orderly(lab: Lab) -> None:

@@ -40,6 +40,7 @@ scenarios = {
     },
     "absent": {"title": "A mistake", "containers": {"main": template(image="berth-test/not-there:1")}},
 }
+crossed = [("desk", "dark"), ("phone", "light")]
 
 
 @dataclass
@@ -345,8 +346,10 @@ def test_operators_see_everything_and_can_drain(visitor: Callable[..., Visit], p
     expect(page.get_by_role("log", name="Events")).to_contain_text("grace")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", ["desk", "phone"])
+@pytest.mark.parametrize(
+    ("size", "scheme"),
+    [("desk", "light"), ("phone", "dark"), *(pytest.param(*p, marks=pytest.mark.slow) for p in crossed)],
+)
 def test_leases_are_for_everybody(visitor: Callable[..., Visit], place: Place, scheme: str, size: str) -> None:
     name = f"{scheme}-{size}"
     visit = visitor(name=name, color_scheme=scheme, **(phone if size == "phone" else {}))

@@ -25,16 +25,19 @@ secret_key = "4dabf18193072939515e22adb298388d"
 
 
 class Shelf:
-    """A copy of the project with a stack and a secret."""
+    """A copy of the project ``of``, with what stacks it has."""
 
-    def __init__(self, root: Path) -> None:
-        shutil.copytree(data, root)
+    def __init__(self, of: Path, root: Path) -> None:
+        shutil.copytree(of, root)
         self.root = root / "project"
-        self.ok("stack", "init", "dev")
-        self.ok("config", "set", "--secret", "token", "hunter2sesame")
 
     def run(self, *args: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "PULUMI_CONFIG_PASSPHRASE": "x", "PYTHONPATH": str(repository)}
+        environment = {
+            **os.environ,
+            "PULUMI_CONFIG_PASSPHRASE": "x",
+            "PULUMI_STACK": "dev",
+            "PYTHONPATH": str(repository),
+        }
         environment.pop("PULUMI_BACKEND_URL", None)
         command = [sys.executable, "-m", "engine", *args]
         return subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=120)
@@ -49,6 +52,20 @@ class Shelf:
         state = json.loads((self.root / ".pulumi/stacks/shelf/dev.json").read_text(encoding="utf-8"))
         resources = state["checkpoint"]["latest"].get("resources") or []
         return {each["urn"]: masked(each.get("inputs") or {}) for each in resources}
+
+
+@pytest.fixture(scope="module")
+def stocked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project with a stack and a secret: making them takes longer than what is done with them."""
+    made = Shelf(data, tmp_path_factory.mktemp("packs") / "shelf")
+    made.ok("stack", "init", "dev")
+    made.ok("config", "set", "--secret", "token", "hunter2sesame")
+    return made.root.parent
+
+
+@pytest.fixture
+def shelf(stocked: Path, tmp_path: Path) -> Shelf:
+    return Shelf(stocked, tmp_path / "shelf")
 
 
 def masked(value: Any) -> Any:
@@ -82,8 +99,7 @@ def without_secrets(inputs: dict[str, Any], kept: dict[str, Any]) -> dict[str, A
 
 
 @pytest.mark.parametrize("name", [name for name in cases if name in expected])
-def test_same_as_the_real_cli(name: str, tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path / "shelf")
+def test_same_as_the_real_cli(name: str, shelf: Shelf) -> None:
     for pack, settings in cases[name].get("config", {}).items():
         (shelf.root / f"{pack}.json").write_text(json.dumps(settings), encoding="utf-8")
     for step, wanted in zip(cases[name]["steps"], expected[name], strict=True):
@@ -117,8 +133,7 @@ def test_same_as_the_real_cli(name: str, tmp_path: Path) -> None:
         ("raises", "policy pack 'raises' (../packs/raises), Analyze: this policy has a mistake"),
     ],
 )
-def test_what_goes_wrong_is_named(name: str, message: str, tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path / "shelf")
+def test_what_goes_wrong_is_named(name: str, message: str, shelf: Shelf) -> None:
     for pack, settings in cases[name].get("config", {}).items():
         (shelf.root / f"{pack}.json").write_text(json.dumps(settings), encoding="utf-8")
     done = shelf.run(*cases[name]["steps"][0])
@@ -126,16 +141,15 @@ def test_what_goes_wrong_is_named(name: str, message: str, tmp_path: Path) -> No
     assert message in done.stdout + done.stderr
 
 
-def test_preview_as_one_document_names_violations(tmp_path: Path) -> None:
-    done = Shelf(tmp_path / "shelf").run("preview", "--json", "--policy-pack", "../packs/rules")
+def test_preview_as_one_document_names_violations(shelf: Shelf) -> None:
+    done = shelf.run("preview", "--json", "--policy-pack", "../packs/rules")
     diagnostics = json.loads(done.stdout)["diagnostics"]
     told = [each for each in diagnostics if each["message"].startswith("warning: [advisory] rules@v1.2.3 token: ")]
     assert [(each["severity"], each["urn"].rpartition("::")[2]) for each in told] == [("warning", "hidden")]
     assert "the token is [secret]" in told[0]["message"]
 
 
-def test_differences_show_violations_and_remedies(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path / "shelf")
+def test_differences_show_violations_and_remedies(shelf: Shelf) -> None:
     (shelf.root / "mend.json").write_text('{"owner": {"owner": "anna"}, "small": "advisory"}', encoding="utf-8")
     shown = shelf.ok("preview", "--diff", "--policy-pack", "../packs/mend", "--policy-pack-config", "mend.json")
     place = "(pulumi-python:dynamic/test:Thing: plain)"

@@ -82,7 +82,9 @@ class Servers:
 
     def start(self) -> Servers:
         self.subnet = self._network()
-        self.mongo = self._container("mongo", self.mongo_image, ["mongod", "--replSet", "rs0", "--bind_ip_all"])
+        # It comes back with its data when it is killed, which are in memory, and go with the container.
+        again = "while :; do mongod --replSet rs0 --bind_ip_all; sleep 0.5; done"
+        self.mongo = self._container("mongo", self.mongo_image, ["sh", "-c", again])
         self.redis = self._container(
             "redis", self.redis_image, ["redis-server", "--save", "", "--protected-mode", "no"]
         )
@@ -99,6 +101,10 @@ class Servers:
 
     def redis_url(self) -> str:
         return f"redis://{self.redis_host}:6379/0"
+
+    def kill_mongo(self) -> None:
+        """MongoDB ends at once, and starts anew."""
+        assert self.mongo.exec_run(["sh", "-c", "kill -9 $(pidof mongod)"]).exit_code == 0
 
     def redis_client(self) -> Redis:
         return Redis(self.redis_host, 6379, socket_timeout=2)

@@ -34,7 +34,7 @@ class Gateway:
 
     async def ready(self) -> bool:
         """Whether it knows what is revoked since it started."""
-        return bool((await self._ask(f"get map {revoked_map} {ready}")).find("found=yes") >= 0)
+        return "found=yes" in await self._ask(f"get map {revoked_map} {ready}")
 
     async def revoked(self) -> dict[str, int]:
         """Key (a session's or a lease's id) -> unix time until which it is revoked."""

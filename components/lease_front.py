@@ -179,10 +179,11 @@ def _resolution(subnet: IPv4Network) -> list[str]:
 def _denials(front: LeaseFront) -> list[str]:
     """Takes a session from the address, a header or a cookie; one from the address becomes the cookie of that host."""
     claim = "var(txn.claims),json_query"
-    secure = "; Secure" if front.scheme == "https" else ""
+    # With that prefix, which needs https, a browser takes it from this host alone, and not from leases beside it.
+    kept_as, secure = (f"__Host-{cookie}", "; Secure") if front.scheme == "https" else (cookie, "")
     lines = [
         f"http-request set-var(txn.given) url_param({parameter})",
-        f"http-request set-var(txn.jwt) req.cook({cookie}) if !{{ var(txn.jwt) -m found }}",
+        f"http-request set-var(txn.jwt) req.cook({kept_as}) if !{{ var(txn.jwt) -m found }}",
         "http-request set-var(txn.jwt) var(txn.given) if { var(txn.given) -m found }",
         # A signature that is good stays good: what such a session says is kept, by all of its text.
         f"http-request set-var(txn.kept) var(txn.jwt),map_str({sessions_map})",
@@ -228,7 +229,7 @@ def _denials(front: LeaseFront) -> list[str]:
         f"http-request set-var(txn.plain) pathq,{out} if {{ var(txn.given) -m found }}",
         "http-request return status 303 "
         f'hdr Location "{front.scheme}://%[req.hdr(host)]%[var(txn.plain)]" '
-        f'hdr Set-Cookie "{cookie}=%[var(txn.given)]; Path=/; HttpOnly; SameSite=Lax{secure}" '
+        f'hdr Set-Cookie "{kept_as}=%[var(txn.given)]; Path=/; HttpOnly; SameSite=Lax{secure}" '
         "hdr Cache-Control no-store hdr Referrer-Policy no-referrer "
         "if session { var(txn.given) -m found } { method GET HEAD }",
         # A program that gives it so with another method is no browser: the lease does not see it either.

@@ -171,4 +171,8 @@ def test_who_may_see_a_lease_is_decided_before_its_name_is_looked_up() -> None:
 
 def test_open_leases_ask_for_no_session() -> None:
     assert not [line for line in lease_lines(open=True) if "status 401" in line]
-    assert "Secure" in next(line for line in lease_lines(scheme="https") if "Set-Cookie" in line and "303" in line)
+    lines = lease_lines(scheme="https")
+    assert "__Host-berth_lease=%[var(txn.given)]; Path=/; HttpOnly; SameSite=Lax; Secure" in next(
+        line for line in lines if "Set-Cookie" in line and "303" in line
+    )
+    assert any("req.cook(__Host-berth_lease)" in line for line in lines)

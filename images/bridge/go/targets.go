@@ -42,7 +42,7 @@ func parseAllowed(text string) (allowed, error) {
 		entry.block = block.Masked()
 	} else if address, err := netip.ParseAddr(host); err == nil {
 		entry.block = netip.PrefixFrom(address.Unmap(), address.Unmap().BitLen())
-	} else if strings.ContainsAny(host, "/:* ") {
+	} else if host == "" || strings.ContainsAny(host, "/:* []") {
 		return wrong()
 	} else {
 		entry.host = strings.ToLower(host)

@@ -49,7 +49,7 @@ func TestOnlyWhatIsListedIsATarget(t *testing.T) {
 
 func TestWhatIsNoEntryIsRefused(t *testing.T) {
 	for _, text := range []string{"", ":", "host", "host:", ":51820", "host:0", "host:65536", "host:-1", "a/b:1", "a b:1",
-		"10.0.0.0/33:1", "*:*"} {
+		"10.0.0.0/33:1", "*:*", "]:1", "[]:1"} {
 		if entry, err := parseAllowed(text); err == nil {
 			t.Errorf("%q is %v", text, entry)
 		}
@@ -71,6 +71,7 @@ func TestATargetThatNoEntryCouldAllowIsRefusedAtOnce(t *testing.T) {
 func FuzzParseAllowed(f *testing.F) {
 	f.Add("10.0.0.0/24:51820")
 	f.Add("[fd00::/64]:*")
+	f.Add("]:1")
 	f.Fuzz(func(t *testing.T, text string) {
 		entry, err := parseAllowed(text)
 		if err == nil && entry.host == "" && !entry.block.IsValid() {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ import httpx
 from docker.errors import NotFound
 from playwright.sync_api import Browser, sync_playwright
 
+# The Node that set-up brings: Playwright's own wants a library that a bare Debian has not.
+os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", str(Path(sys.prefix) / "bin" / "node"))
 labels = {"berth.test": "browser"}
 starts_within = 30.0  # seconds
 

@@ -105,14 +105,13 @@ class Store:
                 held = {("slot", "", placed.slot), ("user", lease.user, placed.user_slot), ("net", "", placed.subnet)}
                 self._held |= held
             try:
-                await self._leases.insert_one(_document(placed))
+                with answering():
+                    await self._leases.insert_one(_document(placed))
             except DuplicateKeyError as error:
                 what = _which(error)
                 if what in ("slot", "user_slot") or (what == "subnet" and subnets):
                     continue  # another manager was faster
                 raise Taken(what) from error
-            except PyMongoError as error:
-                raise _temporary(error) from error
             finally:
                 self._held -= held
             return placed
@@ -147,11 +146,10 @@ class Store:
             kept = max(self._keep, _failed_keep) if after.ended_by == "failed" else self._keep
             document["purge"] = datetime.now(UTC) + kept
         try:
-            done = await self._leases.replace_one({"_id": before.id, "generation": before.generation}, document)
+            with answering():
+                done = await self._leases.replace_one({"_id": before.id, "generation": before.generation}, document)
         except DuplicateKeyError as error:
             raise Taken(_which(error)) from error
-        except PyMongoError as error:
-            raise _temporary(error) from error
         return done.matched_count == 1
 
     # ------------------------------------------------------------ reading
@@ -196,52 +194,42 @@ class Store:
             last = await self.get(before)
             created = minted_at(before) if last is None else last.created
             older = {**where, "$or": [{"created": {"$lt": created}}, {"created": created, "_id": {"$lt": before}}]}
-        try:
+        with answering():
             newest = self._leases.find(older).sort([("created", DESCENDING), ("_id", DESCENDING)]).limit(limit)
             return [_lease(d) async for d in newest], await self._leases.count_documents(where)
-        except PyMongoError as error:
-            raise _temporary(error) from error
 
     async def count(self, user: str | None = None) -> int:
         """Live leases, of one user or all."""
         where: dict[str, Any] = {"phase": {"$in": _live}}
-        try:
+        with answering():
             return await self._leases.count_documents(where if user is None else {**where, "user": user})
-        except PyMongoError as error:
-            raise _temporary(error) from error
 
     async def phases(self) -> dict[str, int]:
         """How many leases are in which phase."""
-        try:
+        with answering():
             cursor = await self._leases.aggregate([{"$group": {"_id": "$phase", "n": {"$sum": 1}}}])
             return {one["_id"]: one["n"] async for one in cursor}
-        except PyMongoError as error:
-            raise _temporary(error) from error
 
     async def next_end(self, user: str | None) -> Lease | None:
         """The live lease that ends first: when a place becomes free."""
         where: dict[str, Any] = {"phase": {"$in": _live}}
         if user is not None:
             where["user"] = user
-        try:
+        with answering():
             found = self._leases.find(where).sort("expires.at", ASCENDING).limit(1)
             return next(iter([_lease(one) async for one in found]), None)
-        except PyMongoError as error:
-            raise _temporary(error) from error
 
     async def _place(self, lease: Lease, subnets: int) -> Lease:
         wanted = {"slot": 1, "user_slot": 1, "user": 1, "subnet": 1}
         slots = {n for kind, _, n in self._held if kind == "slot"}
         mine = {n for kind, user, n in self._held if kind == "user" and user == lease.user}
         nets = {n for kind, _, n in self._held if kind == "net"}
-        try:
+        with answering():
             async for found in self._leases.find({"phase": {"$in": _live}}, wanted):
                 slots.add(found["slot"])
                 nets.add(found["subnet"])
                 if found["user"] == lease.user:
                     mine.add(found["user_slot"])
-        except PyMongoError as error:
-            raise _temporary(error) from error
         slot, own = _free(self.most, slots), _free(self.most_of_user, mine)
         if own is None or slot is None:
             raise Full(user=own is None)
@@ -251,18 +239,14 @@ class Store:
         return replace(lease, slot=slot, user_slot=own, subnet=subnet)
 
     async def _one(self, where: Mapping[str, Any]) -> Lease | None:
-        try:
+        with answering():
             found = await self._leases.find_one(where)
-        except PyMongoError as error:
-            raise _temporary(error) from error
         return _lease(found) if found else None
 
     async def _find(self, where: Mapping[str, Any]) -> AsyncIterator[Lease]:
-        try:
+        with answering():
             async for found in self._leases.find(where).sort("_id", ASCENDING):
                 yield _lease(found)
-        except PyMongoError as error:
-            raise _temporary(error) from error
 
 
 def ended(lease: Lease, now: float) -> Lease:
@@ -297,11 +281,8 @@ def answering() -> Iterator[None]:
     except DuplicateKeyError:
         raise
     except PyMongoError as error:
-        raise _temporary(error) from error
-
-
-def _temporary(error: PyMongoError) -> Temporary:
-    return Temporary(f"MongoDB does not answer as it should: {type(error).__name__}: {str(error)[:200]}")
+        told = f"MongoDB does not answer as it should: {type(error).__name__}: {str(error)[:200]}"
+        raise Temporary(told) from error
 
 
 def _document(lease: Lease) -> dict[str, Any]:

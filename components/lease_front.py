@@ -12,14 +12,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Final
 
+from berth.leases.gateway import addresses_map, ready, revoked_map, sessions_map
 from components.parts import problem
 
 runtime_socket: Final = "/run/gateway/haproxy.sock"
-revoked_map: Final = "/run/berth/revoked.map"
-addresses_map: Final = "/run/berth/addresses.map"
-sessions_map: Final = "/run/berth/sessions.map"
-ready: Final = "ready"
-"""The key in the map of what is revoked that says: it has been filled since HAProxy started."""
 cookie: Final = "berth_lease"
 parameter: Final = "berth_session"
 withheld: Final = (

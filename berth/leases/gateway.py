@@ -13,8 +13,10 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 revoked_map: Final = "/run/berth/revoked.map"
-kept_maps: Final = ("/run/berth/addresses.map", "/run/berth/sessions.map")
+addresses_map: Final = "/run/berth/addresses.map"
+sessions_map: Final = "/run/berth/sessions.map"
 ready: Final = "ready"
+"""The key in the map of what is revoked that says: it has been filled since HAProxy started."""
 
 _seconds: Final = 3.0
 _key: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -59,7 +61,7 @@ class Gateway:
         for key in keys:
             await self._ask(f"del map {revoked_map} {_plain(key)}")
         # What it keeps for itself stays until it is asked for again, and would grow.
-        for kept in kept_maps:
+        for kept in (addresses_map, sessions_map):
             await self._ask(f"clear map {kept}")
 
     async def close(self, address: str) -> int:

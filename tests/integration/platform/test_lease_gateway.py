@@ -18,8 +18,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from berth.leases.gateway import Gateway
-from components.lease_front import sessions_map
+from berth.leases.gateway import Gateway, sessions_map
 from tests.integration.platform.lease_lab import LeaseLab, domain, lease_labs
 
 pytestmark = pytest.mark.docker

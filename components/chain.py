@@ -8,7 +8,7 @@ import pulumi_docker as docker
 from components.base import Component, Limits
 from components.images import Images
 from components.network import Network
-from components.settings import ChainSettings, is_secret
+from components.settings import ChainSettings, derived
 
 
 class Chain(Component):
@@ -38,9 +38,9 @@ class Chain(Component):
             self.node_rpc_urls = container.id.apply(lambda _: ",".join(settings.node_rpc_urls))
         else:
             # The URLs of paid endpoints carry a key.
-            hide = pulumi.Output.secret if is_secret("chain") else pulumi.Output.from_input
-            self.rpc_url, self.node_rpc_url = hide(settings.rpc_url), hide(settings.node_rpc_url)
-            self.node_rpc_urls = hide(",".join(settings.node_rpc_urls))
+            self.rpc_url = derived("chain", settings.rpc_url)
+            self.node_rpc_url = derived("chain", settings.node_rpc_url)
+            self.node_rpc_urls = derived("chain", ",".join(settings.node_rpc_urls))
         self.register_outputs({"rpcUrl": self.rpc_url, "nodeRpcUrl": self.node_rpc_url})
 
     def _anvil(self, settings: ChainSettings, network: Network, images: Images) -> docker.Container:

@@ -15,7 +15,7 @@ from components.images import Images, official_gateway_user
 from components.lease_front import LeaseFront
 from components.network import Network
 from components.parts import Part
-from components.settings import GatewaySettings, LeaseSettings, is_secret
+from components.settings import GatewaySettings, LeaseSettings, derived
 from components.user_pool import UserPool, runtime_folder
 from components.wireguard import WireGuardNode
 
@@ -56,8 +56,7 @@ class Gateway(Component):
             leases=_front(pool.settings, settings) if pool else None,
         )
         files: dict[str, pulumi.Input[str]] = {**render(parts, pulumi.get_stack(), front)}
-        if is_secret("chain"):
-            files["haproxy.cfg"] = pulumi.Output.secret(files["haproxy.cfg"])  # it names the chain's URL
+        files["haproxy.cfg"] = derived("chain", files["haproxy.cfg"])  # it names the chain's URL
         ports = {8000: settings.http_port, 8080: settings.alt_port}
         if settings.tls is not None:
             files["tls.pem"] = pulumi.Output.secret(settings.tls.pem)

@@ -34,7 +34,7 @@ __all__ = [
     "RedisSettings",
     "Settings",
     "SettingsError",
-    "is_secret",
+    "derived",
     "load",
     "parse",
 ]
@@ -270,10 +270,11 @@ def load() -> Settings:
     return settings
 
 
-def is_secret(section: str) -> bool:
-    """Whether ``berth:<section>`` holds a secret, so that what is derived from it must not be shown either."""
-    key = f"{namespace}:{section}"
-    return pulumi.runtime.config.is_config_secret(key) or key in pulumi.runtime.config.get_config_secret_keys_env()
+def derived(section: str, value: pulumi.Input[str]) -> pulumi.Output[str]:
+    """What is made of ``berth:<section>``; where that holds a secret, so is this."""
+    key, config = f"{namespace}:{section}", pulumi.runtime.config
+    secret = config.is_config_secret(key) or key in config.get_config_secret_keys_env()
+    return pulumi.Output.secret(value) if secret else pulumi.Output.from_input(value)
 
 
 def _require_decided(settings: Settings) -> None:

@@ -23,7 +23,7 @@ from components.mongodb import MongoDB
 from components.network import Network
 from components.node_gateway import NodeGateway, NodeGatewayArgs, doors_folder
 from components.redis import Redis
-from components.settings import LeaseSettings, Settings, is_secret
+from components.settings import LeaseSettings, Settings, derived
 from components.wireguard import WireGuardNode
 from providers.lease_containers import LeaseContainers
 from providers.secret import GeneratedSecret
@@ -83,7 +83,6 @@ class UserPool(Component):
             for number, image in enumerate(leases.images)
         }
         pulled = pulumi.Output.all(**made)
-        hide = pulumi.Output.secret if is_secret("leases") else pulumi.Output.from_input
         journal = self.volume("lease-journal")
         after = pulumi.ResourceOptions(depends_on=[remains])
         uri = {"mongodb-uri-secret": args.mongodb.uri}
@@ -101,8 +100,9 @@ class UserPool(Component):
                 "session-key": self.session_key,
                 "admin-token": self.admin_token,
                 "access-session-key": args.access.session_key,
-                "leases.json": hide(
-                    pulled.apply(lambda ids: leases.catalogue(ids).model_dump_json(by_alias=True, exclude_none=True))
+                "leases.json": derived(
+                    "leases",
+                    pulled.apply(lambda ids: leases.catalogue(ids).model_dump_json(by_alias=True, exclude_none=True)),
                 ),
             },
             volumes={"/var/lib/berth": journal, folder: guard.volume_of_socket, runtime_folder: self.runtime},
